@@ -173,15 +173,16 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 		case 'X':
 			sp.flags |= UPPER;
 			/* fall through */
-		case 'u': case 'x': case 'o': {
+		case 'u': case 'x': {
 			u64 v = narrow_unsigned(sp.length > 0 ? va_arg(args, u64)
 							      : va_arg(args, unsigned int),
 						sp.length);
-			bool hex = *p == 'x' || *p == 'X';
 
-			put_number(&o, &sp, v, *p == 'u' ? 10 : hex ? 16 : 8,
-				   !(sp.flags & ALT) || !v || *p == 'u' ? "" :
-				   *p == 'x' ? "0x" : *p == 'X' ? "0X" : "0");
+			if (*p == 'u')
+				put_number(&o, &sp, v, 10, "");
+			else
+				put_number(&o, &sp, v, 16, !(sp.flags & ALT) || !v ? "" :
+					   *p == 'x' ? "0x" : "0X");
 			break;
 		}
 		case 'p':

@@ -8,8 +8,8 @@
 #include <lib/types.h>
 
 /*
- * As in ISO C, without floating point, %n, and wide characters. Conversions:
- * d i u x X o c s p %; flags - 0 # + space; width and precision as numbers or *;
+ * As in ISO C, without floating point, octal, %n, and wide characters. Conversions:
+ * d i u x X c s p %; flags - 0 # + space; width and precision as numbers or *;
  * lengths hh h l ll z t j. %p is %#lx; %s of NULL is "(null)". An unknown
  * conversion is copied as it stands, and the rest of the format too, since the
  * argument's size is unknown.
