@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""The virtual machine as a QEMU command line."""
+import dataclasses
+import functools
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import steps
+
+QEMU = 'qemu-system-x86_64'
+PROBE_STATUS = 0x55
+
+# Attached with `--boot grub` (Multiboot 2) and `--boot grub1` (Multiboot 1).
+GRUB_ENTRIES = {
+    'grub1': 'multiboot /boot/{hv} {hv_args}\n{modules1}',
+    'grub': 'multiboot2 /boot/{hv} {hv_args}\n{modules2}',
+}
+
+
+@dataclasses.dataclass
+class Config:
+    """A machine, and what boots on it. Sizes are text as QEMU takes it, such as 1G."""
+    hypervisor: object = steps.HYPERVISOR   # path, or None for the kernel alone
+    kernel: object = steps.KERNEL           # path, or None for no module at all
+    initrd: object = steps.IMAGE            # path or None
+    cpus: int = 2
+    memory: str = '1G'
+    machine: str = 'pc'                     # pc or q35
+    boot: str = 'direct'                    # direct, grub or grub1
+    cpu: str = ''                           # QEMU's -cpu; empty: the best that works
+    accel: str = 'auto'                     # auto, tcg or kvm
+    hv_args: str = ''                       # added to the defaults; the last of several wins
+    dom0_args: str = ''
+    disk: object = None                     # path of a virtio-blk disk, raw or qcow2
+    net: str = ''                           # options of QEMU's user network, such as hostfwd=...
+    reboot: bool = True                     # False: QEMU ends where the machine would restart
+    extra: tuple = ()                       # more QEMU arguments
+
+
+def size_mib(text):
+    """1G -> 1024. ValueError if it is no size."""
+    match = re.fullmatch(r'(\d+)([MmGg]?)', text)
+    if not match:
+        raise ValueError(f"'{text}' is not a size such as 512M or 2G")
+    return int(match[1]) * (1024 if match[2] in ('G', 'g') else 1)
+
+
+@functools.cache
+def kvm_works():
+    """Whether KVM runs code. A /dev/kvm that can be opened does not prove it, so boot a sector that says so."""
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return False
+    # mov al, status >> 1; out 0xf4, al; hlt: isa-debug-exit ends QEMU with the status.
+    sector = bytes([0xb0, PROBE_STATUS >> 1, 0xe6, 0xf4, 0xf4]).ljust(510, b'\0') + b'\x55\xaa'
+    with tempfile.NamedTemporaryFile(prefix='lodge-probe-') as f:
+        f.write(sector)
+        f.flush()
+        command = [QEMU, '-accel', 'kvm', '-cpu', 'host', '-smp', '2', '-m', '64', '-nodefaults', '-display', 'none',
+                   '-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-drive', f'file={f.name},format=raw']
+        try:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, timeout=10).returncode == PROBE_STATUS
+        except subprocess.TimeoutExpired:
+            return False
+
+
+def use_kvm(config):
+    return config.accel == 'kvm' or (config.accel == 'auto' and kvm_works())
+
+
+def hypervisor_args(config):
+    return f'console=com1 com1=115200,8n1 dom0_mem={size_mib(config.memory) // 2}M {config.hv_args}'.strip()
+
+
+def dom0_args(config):
+    console = 'hvc0' if config.hypervisor else 'ttyS0'
+    return f'console={console} {config.dom0_args}'.strip()
+
+
+def comma(path):
+    """QEMU ends a value at a comma, unless doubled."""
+    return str(path).replace(',', ',,')
+
+
+def disk_format(path):
+    with open(path, 'rb') as f:
+        return 'qcow2' if f.read(4) == b'QFI\xfb' else 'raw'
+
+
+def direct_boot(config):
+    """QEMU's own loader: Multiboot 1 for a hypervisor, Linux's protocol for a kernel alone."""
+    if not config.hypervisor:
+        initrd = ['-initrd', str(config.initrd)] if config.initrd else []
+        return ['-kernel', str(config.kernel), '-append', dom0_args(config)] + initrd
+    modules = []
+    if config.kernel:
+        modules.append(f'{comma(config.kernel)} {comma(dom0_args(config))}')
+    if config.initrd:
+        modules.append(comma(config.initrd))
+    command = ['-kernel', str(config.hypervisor), '-append', hypervisor_args(config)]
+    return command + (['-initrd', ','.join(modules)] if modules else [])
+
+
+def grub_boot(config, scratch):
+    """A CD with GRUB, in the directory scratch."""
+    tree = Path(scratch) / 'cd'
+    boot = tree / 'boot'
+    (boot / 'grub').mkdir(parents=True)
+    files = {'hv': config.hypervisor, 'vmlinuz': config.kernel, 'initrd': config.initrd}
+    for name, path in files.items():
+        if path:
+            (boot / name).symlink_to(Path(path).resolve())
+    modules = [f'/boot/vmlinuz {dom0_args(config)}'] if config.kernel else []
+    modules += ['/boot/initrd'] if config.initrd else []
+    entries = ''
+    for name, text in GRUB_ENTRIES.items():
+        text = text.format(hv='hv', hv_args=hypervisor_args(config),
+                           modules1='\n'.join('module ' + m for m in modules),
+                           modules2='\n'.join('module2 ' + m for m in modules))
+        entries += f'menuentry {name} {{\n{text}\n}}\n'
+    (boot / 'grub/grub.cfg').write_text(
+        f'serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\nset default={config.boot}\n{entries}')
+    image = Path(scratch) / 'grub.iso'
+    result = subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', image, tree, '--', '-follow', 'on'],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode:
+        raise steps.StepFailed(f'Making the GRUB image: failed.\n{result.stdout}')
+    return ['-cdrom', str(image), '-boot', 'd']
+
+
+def command(config, scratch):
+    """The QEMU command line, without console and monitor. scratch: a directory for a GRUB image."""
+    if use_kvm(config):
+        accel, cpu = 'kvm', 'host'
+    else:
+        # QEMU 7.2 loads the IRET frame of a kernel in ring 3 with supervisor rights and faults under SMAP.
+        accel, cpu = 'tcg,thread=multi', 'max,-smap'
+    line = [QEMU, '-accel', accel, '-cpu', config.cpu or cpu, '-machine', config.machine,
+            '-smp', str(config.cpus), '-m', str(size_mib(config.memory)), '-nodefaults', '-display', 'none',
+            '-vga', 'std', '-netdev', 'user,id=net0' + (',' + config.net if config.net else ''),
+            '-device', 'e1000,netdev=net0,romfile=']
+    if not config.reboot:
+        line.append('-no-reboot')
+    if config.disk:
+        line += ['-drive', f'file={comma(config.disk)},if=virtio,format={disk_format(config.disk)}']
+    line += direct_boot(config) if config.boot == 'direct' else grub_boot(config, scratch)
+    return line + list(config.extra)

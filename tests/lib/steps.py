@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""What must exist before a boot: the hypervisor, Debian's kernel, the Domain 0 image. Each step says what it does."""
+import contextlib
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / 'build'
+LOG = BUILD / 'log'
+CACHE = Path(os.environ.get('LODGE_CACHE') or BUILD / 'cache').absolute()
+
+HYPERVISOR = BUILD / 'lodge'
+HYPERVISOR_GZ = BUILD / 'lodge.gz'
+SYMBOLS = BUILD / 'lodge.elf'
+KERNEL = CACHE / 'kernel' / 'vmlinuz'
+IMAGE = BUILD / 'dom0.gz'
+
+
+class StepFailed(Exception):
+    """A step failed; the text names it and its log."""
+
+
+def say(text, end='\n'):
+    """A line for the user; standard output belongs to Domain 0."""
+    sys.stderr.write(text + end)
+    sys.stderr.flush()
+
+
+def tail(path, lines=15):
+    """The last lines of a log, indented."""
+    with open(path, errors='replace') as f:
+        return ''.join('  | ' + line.rstrip() + '\n' for line in f.readlines()[-lines:])
+
+
+def run_step(name, log, command, quiet=False):
+    """Run the command with its output in build/log/LOG.log; a dot per second shows that it lives."""
+    LOG.mkdir(parents=True, exist_ok=True)
+    path = LOG / (log + '.log')
+    done = threading.Event()
+    begin = time.monotonic()
+
+    def dots():
+        while not done.wait(1):
+            say('.', end='')
+
+    if not quiet:
+        say(f'{name} ', end='')
+        threading.Thread(target=dots, daemon=True).start()
+    with open(path, 'wb') as f:
+        status = subprocess.run([str(c) for c in command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                                stdout=f, stderr=subprocess.STDOUT).returncode
+    done.set()
+    if status:
+        raise StepFailed(f'{name}: failed. The end of {path}:\n{tail(path)}')
+    if not quiet:
+        say(f'done ({time.monotonic() - begin:.1f} s)')
+
+
+@contextlib.contextmanager
+def build_lock():
+    """One build at a time in this tree."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / '.lock', 'w') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def make(target, name, quiet=False):
+    run_step(name, target, ['make', f'-j{os.cpu_count()}', target], quiet)
+
+
+def build_hypervisor(quiet=False):
+    make('hypervisor', 'Building the hypervisor', quiet)
+
+
+def fetch_kernel(quiet=False):
+    if not (CACHE / 'kernel' / 'version').exists():
+        run_step("Fetching Debian's kernel", 'kernel', [ROOT / 'scripts/fetch-kernel', CACHE], quiet)
+
+
+def build_image(quiet=False):
+    """Make the Domain 0 image if anything that it is made of has changed."""
+    digest = hashlib.sha256((CACHE / 'kernel/version').read_bytes())
+    for path in sorted((ROOT / 'image').rglob('*')):
+        if path.is_file():
+            digest.update(str(path.relative_to(ROOT)).encode() + b'\0' + path.read_bytes())
+    stamp = BUILD / 'dom0.stamp'
+    if IMAGE.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    run_step('Making the Domain 0 image', 'image', [ROOT / 'image/build', CACHE / 'kernel', IMAGE], quiet)
+    stamp.write_text(digest.hexdigest())
+
+
+def prepare(hypervisor=True, quiet=False):
+    """Everything that a boot needs. hypervisor: build ours, too."""
+    with build_lock():
+        fetch_kernel(quiet)
+        build_image(quiet)
+        if hypervisor:
+            build_hypervisor(quiet)
