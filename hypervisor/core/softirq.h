@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Soft-IRQs: work raised in interrupt context and done, on the same CPU with interrupts on and no lock held,
+ * before the CPU returns to a guest or idles. SCHEDULE comes last because it may not return.
+ */
+#ifndef CORE_SOFTIRQ_H
+#define CORE_SOFTIRQ_H
+
+#include <lib/types.h>
+
+enum softirq { SOFTIRQ_TIMER, SOFTIRQ_RCU, SOFTIRQ_TASKLET, SOFTIRQ_SCHEDULE, SOFTIRQ_COUNT };
+
+void softirq_register(enum softirq nr, void (*handler)(void));
+/* Raise on the calling CPU. Any context. */
+void softirq_raise(enum softirq nr);
+/* Raise on a CPU and make it notice (IPI unless it is this one). Any context. */
+void softirq_raise_cpu(unsigned cpu, enum softirq nr);
+/* Anything raised on this CPU? Also the test by which long operations decide to yield. */
+bool softirq_pending(void);
+/* Run what is raised on this CPU. Interrupts on, no lock held. */
+void softirq_run(void);
+/* The same without SCHEDULE: for long loops at boot and inside hypercalls. */
+void softirq_run_no_schedule(void);
+
+/*
+ * A tasklet runs fn(data) once per tasklet_schedule(), on the CPU that scheduled it, as a softirq.
+ */
+struct tasklet { struct tasklet *next; void (*fn)(void *); void *data; u32 scheduled; };
+void tasklet_init(struct tasklet *t, void (*fn)(void *), void *data);
+void tasklet_schedule(struct tasklet *t);
+
+#endif

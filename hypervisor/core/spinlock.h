@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spin locks with a checked order.
+ *
+ * Every lock has a level. A CPU may take a lock only when its level is greater than that of every lock it
+ * holds already (spin_trylock is exempt, as it cannot deadlock). The order is checked in every build; a violation is a
+ * panic that names both locks. A lock ever taken in interrupt context must always be taken with
+ * interrupts off (the _irq variants).
+ */
+#ifndef CORE_SPINLOCK_H
+#define CORE_SPINLOCK_H
+
+#include <lib/types.h>
+
+/* Lock levels, outermost first. Keep sparse; same-level locks never nest. */
+enum lock_level {
+	LOCK_DOMCTL = 10,	/* the tools' administrative operations */
+	LOCK_DOMAIN = 20,	/* struct domain: life cycle, vCPU creation */
+	LOCK_PT = 30,		/* pv: a domain's page-table type transitions */
+	LOCK_PCI = 35,
+	LOCK_PIRQ = 36,		/* a domain's pirq table */
+	LOCK_GRANT = 40,	/* a grant table; two are taken in domain-id order, see ipc/ */
+	LOCK_GRANT_PEER = 41,
+	LOCK_GRANT_ACTIVE = 42,
+	LOCK_MAPTRACK = 43,
+	LOCK_MSI = 45,
+	LOCK_EVTCHN = 50,	/* a domain's event channel table (port allocation); irq-safe */
+	LOCK_EVTCHN_PEER = 51,
+	LOCK_EVTCHN_PORT = 52,
+	LOCK_EVTCHN_FIFO = 53,
+	LOCK_RANGESET = 60,	/* iomem, ioport, irq permissions */
+	LOCK_PAGE_ALLOC = 70,	/* a domain's page accounting */
+	LOCK_IOMAP = 75,
+	LOCK_HEAP = 80,
+	LOCK_IRQ = 90,		/* one irq_desc; irq-safe */
+	LOCK_IOAPIC = 92,	/* irq-safe */
+	LOCK_SCHED = 100,	/* one CPU's run queue; irq-safe */
+	LOCK_SCHED_PEER = 101,
+	LOCK_TIMER = 110,	/* one CPU's timer queue; irq-safe */
+	LOCK_TIME = 115,
+	LOCK_SMALL = 120,	/* xmalloc; never held across a call out */
+	LOCK_CALL = 130,	/* cross-CPU function calls */
+	LOCK_CONSOLE = 140,	/* innermost of all: anyone may print; irq-safe */
+};
+
+struct spinlock {
+	u32 next, owner;	/* ticket lock */
+	u16 level;
+	u16 cpu;		/* holder + 1; diagnostic */
+	const char *name;
+};
+
+#define SPINLOCK_INIT(lvl, nm)	{ .level = (lvl), .name = (nm) }
+#define DEFINE_SPINLOCK(var, lvl)	struct spinlock var = SPINLOCK_INIT(lvl, #var)
+
+void spinlock_init(struct spinlock *l, enum lock_level level, const char *name);
+void spin_lock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+bool __must_check spin_trylock(struct spinlock *l);
+/* Disable interrupts, then lock; returns the flags for spin_unlock_irqrestore(). */
+u64 __must_check spin_lock_irqsave(struct spinlock *l);
+void spin_unlock_irqrestore(struct spinlock *l, u64 flags);
+void spin_lock_irq(struct spinlock *l);
+void spin_unlock_irq(struct spinlock *l);
+bool spin_is_locked(const struct spinlock *l);
+/* Stop checking the order and ignore contention: for the panic path only. */
+void spinlocks_bust(void);
+/* Panic when the calling CPU holds any lock: called before returning to a guest in debug builds. */
+void spinlocks_assert_none_held(void);
+
+#endif

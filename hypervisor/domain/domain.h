@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains and vCPUs: what every kind of guest has, and their life cycle.
+ *
+ * Lifetime: domain_create() returns a domain with one reference, found by domain_get(id). domain_kill() starts its death: vCPUs stop, its
+ * resources are given back in preemptible steps by each module's relinquish hook. The structure goes when the last reference
+ * (one per owned frame-set, per lookup, per foreign user) is dropped.
+ *
+ * Modules below this folder keep their own state behind the typed pointers here and hook into the life cycle
+ * with DOMAIN_MODULE().
+ *
+ * Field letters: (c) constant after creation, (d) d->lock, (a) atomic, (p) d->page_lock, (o) written only by the vCPU itself on its CPU,
+ * (s) owned by the scheduler.
+ */
+#ifndef DOMAIN_DOMAIN_H
+#define DOMAIN_DOMAIN_H
+
+#include <core/cpumask.h>
+#include <core/spinlock.h>
+#include <core/time.h>
+#include <core/timer.h>
+#include <lib/list.h>
+#include <lib/rangeset.h>
+#include <x86/regs.h>
+#include <xen/xen.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+
+#define DOMAIN_MAGIC	0x444f4d4e
+#define VCPU_MAGIC	0x56435055
+#define MAX_VCPUS	512	/* per domain; ABI limit of FIFO events and our masks */
+
+struct domain;
+struct vcpu;
+struct pv_domain; struct pv_vcpu;
+struct evtchn_domain; struct evtchn_vcpu;
+struct grant_table;
+struct pirq_domain;
+struct sched_vcpu;
+struct cpu_policy;
+
+/* What PV and HVM do differently. Exactly two instances. */
+struct guest_ops {
+	const char *name;	/* "PV", "HVM" */
+	/* Set up a vCPU from VCPUOP_initialise / domctl context. -errno leaves the vCPU untouched. */
+	int (*set_context)(struct vcpu *v, const struct vcpu_guest_context *ctx);
+	void (*get_context)(struct vcpu *v, struct vcpu_guest_context *ctx);
+	/* Load / save what is in CPU registers and not in the frame. Interrupts off, on the vCPU's CPU. */
+	void (*switch_from)(struct vcpu *v);
+	void (*switch_to)(struct vcpu *v);
+	/* Does the guest currently accept event upcalls (its interrupts are enabled)? */
+	bool (*upcalls_enabled)(const struct vcpu *v);
+	/* An event is pending for a vCPU that runs in guest mode on another CPU: enough to send it an IPI? */
+	void (*dump_vcpu)(const struct vcpu *v);
+};
+
+struct vcpu {
+	u32 magic;
+	u32 id;				/* (c) index in the domain */
+	struct domain *domain;		/* (c) */
+	struct cpu_user_regs regs;	/* the guest's registers while it is not loaded on a CPU */
+	struct vcpu_info *info;		/* (d) set, read locklessly: hypervisor mapping of the guest's vcpu_info */
+	mfn_t info_mfn;			/* (d) frame held by VCPUOP_register_vcpu_info, or MFN_INVALID */
+
+	u32 pause_flags;		/* (a) VPF_*: why it must not run; 0 = runnable */
+	u32 pause_count;		/* (a) nested vcpu_pause() */
+	bool initialised;		/* (d) has a context */
+	bool is_idle;			/* (c) */
+	u16 processor;			/* (s) CPU it runs on or is queued at */
+	volatile bool running;		/* (s) its context is being executed */
+	cpumask_t dirty_cpus;		/* (s) CPUs that may hold its translations or its lazily saved state: at most one set */
+
+	struct sched_vcpu *sched;	/* (s) */
+	struct evtchn_vcpu *evtchn;	/* (c) */
+	struct pv_vcpu *pv;		/* (c) PV only */
+	struct runstate_state *runstate; /* (s) sched/runstate.c */
+
+	struct timer singleshot_timer, periodic_timer, poll_timer;
+	u64 periodic_period_ns;		/* 0: none */
+	u64 hypercall_progress;		/* (o) private to continuations in progress */
+};
+
+/* Why a vCPU must not run. */
+#define VPF_DOWN	BIT(0)	/* never started, or VCPUOP_down */
+#define VPF_BLOCKED	BIT(1)	/* SCHEDOP_block: an event wakes it */
+#define VPF_POLL	BIT(2)	/* SCHEDOP_poll */
+#define VPF_PAUSED	BIT(3)	/* pause_count > 0 */
+#define VPF_DOMAIN	BIT(4)	/* the domain is paused, shut down or dying */
+
+struct domain {
+	u32 magic;
+	u16 id;				/* (c) */
+	bool privileged;		/* (c) may use the tools' and hardware interfaces; compare no ids for this */
+	bool hardware;			/* (c) owns the physical devices */
+	bool is_dying;			/* (a) set once by domain_kill */
+	bool is_shut_down;		/* (d) */
+	u8 shutdown_reason;		/* (d) SHUTDOWN_* */
+	const struct guest_ops *ops;	/* (c) */
+	struct spinlock lock;
+	u32 refcount;			/* (a) */
+	u32 pause_count;		/* (a) */
+	u32 max_vcpus;			/* (c) size of vcpus[] */
+	struct vcpu **vcpus;		/* entries (d), NULL until created */
+	struct shared_info *shared_info; /* (c) */
+	struct list_node list;		/* domain_list */
+	u8 handle[16];			/* (d) UUID */
+
+	struct spinlock page_lock;
+	u64 tot_pages, max_pages;	/* (p) frames owned; limit */
+	struct region_map *regions;	/* (p) memory/heap.c: which parts of the frame table hold our frames */
+	u64 shared_pages;		/* (a) FRAME_SHARED pages */
+	cpumask_t dirty_cpus;		/* (a) CPUs that may hold translations of this domain */
+
+	struct rangeset *iomem;		/* machine frame numbers it may map */
+	struct rangeset *ioports;
+	struct rangeset *irqs;		/* pirqs it may bind */
+
+	struct pv_domain *pv;		/* (c) */
+	struct evtchn_domain *evtchn;	/* (c) */
+	struct grant_table *grants;	/* (c) */
+	struct pirq_domain *pirqs;	/* (c) hardware domain only, else NULL */
+	struct cpu_policy *policy;	/* (c) what CPUID and MSRs say */
+
+	u64 vm_assist;			/* (a) VMASST bits */
+	s64 time_offset_seconds;	/* (d) guest wall clock = ours + this */
+	u32 watchdog_inuse;		/* sched/watchdog.c */
+	struct timer watchdog_timer[2];
+	u64 relinquish_step;		/* domain_kill progress: which module, and */
+	u64 relinquish_cursor;		/* … how far within it */
+};
+
+static inline bool is_idle_vcpu(const struct vcpu *v) { return v->is_idle; }
+#define for_each_vcpu(d, v) \
+	for (u32 _i##v = 0; _i##v < (d)->max_vcpus; _i##v++) \
+		for (struct vcpu *v = READ_ONCE((d)->vcpus[_i##v]); v; v = NULL)
+
+/* Life-cycle hooks of a module, called in table order (destruction: reverse). All optional. */
+struct domain_module {
+	const char *name;
+	u32 order;				/* smaller is created earlier */
+	int (*create)(struct domain *d);	/* may fail: the earlier ones are destroyed again */
+	int (*vcpu_create)(struct vcpu *v);
+	/* Give back what refers to other domains or to memory. Preemptible: -ERESTART asks to be called again; 0 when done. Called with the domain's vCPUs stopped. */
+	int (*relinquish)(struct domain *d);
+	void (*vcpu_destroy)(struct vcpu *v);
+	void (*destroy)(struct domain *d);	/* must cope with create() not having run or having failed */
+};
+#define DOMAIN_MODULE(var)	static const struct domain_module var __used __section(".domain_modules") __aligned(8)
+enum { MODULE_MEMORY = 10, MODULE_POLICY = 15, MODULE_SCHED = 20, MODULE_EVTCHN = 30, MODULE_GRANT = 40, MODULE_PIRQ = 50, MODULE_PV = 60, MODULE_HVM = 70 };
+
+struct domain_config {
+	u16 id;
+	bool privileged, hardware;
+	u32 max_vcpus;
+	u64 max_pages;
+	const struct guest_ops *ops;
+	u8 handle[16];
+	u32 max_grant_frames, max_maptrack_frames, max_evtchn_port;
+};
+
+/* Create a domain, paused, with no memory and no vCPUs. 0, -EEXIST id taken, -ENOMEM, -EINVAL. */
+int __must_check domain_create(const struct domain_config *cfg, struct domain **out);
+/* Add vCPU id, down. Caller holds d->lock or the domain is not yet visible. */
+int __must_check vcpu_create(struct domain *d, u32 id, unsigned cpu, struct vcpu **out);
+/* Find a domain and take a reference; NULL when there is none. DOMID_SELF is not understood here. */
+struct domain *domain_get(u16 id);
+/* Take another reference to a domain that is already referenced. */
+void domain_ref(struct domain *d);
+void domain_put(struct domain *d);
+/* The domain that owns frames with this owner id; valid while the caller holds a reference to such a frame. NULL for special owners. */
+struct domain *domain_of_owner(u16 id);
+/* Next domain with id >= from, referenced, or NULL. */
+struct domain *domain_next(u16 from);
+/* Start or continue the death of a domain: 0 when all is given back, -ERESTART to be called again. */
+int __must_check domain_kill(struct domain *d);
+/* The guest broke a rule that leaves no way on: shut it down with SHUTDOWN_crash. Callable for `current->domain` from trap context. */
+void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
+/* The guest asked to stop (SCHEDOP_shutdown). For the hardware domain this is the machine's power switch. */
+void domain_shutdown(struct domain *d, u8 reason);
+
+/* Vcpu by index, NULL when out of range or not created; speculation-safe. */
+struct vcpu *domain_vcpu(const struct domain *d, u32 id);
+
+extern struct domain *hardware_domain;
+extern struct domain *idle_domain;
+/* Pseudo owners: hypervisor memory, I/O memory. They own frames and have no vCPUs. */
+extern struct domain *dom_xen, *dom_io;
+
+void domains_init(void);
+/* Print domains and vCPUs: debug key 'd'/'q'. */
+void domains_dump(void);
+
+#endif

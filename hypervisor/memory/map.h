@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The hypervisor's own page tables: making mappings in the slots of x86/layout.h. */
+#ifndef MEMORY_MAP_H
+#define MEMORY_MAP_H
+
+#include <x86/pte.h>
+
+/* Level-4 table of the hypervisor itself (idle vCPUs run on it). */
+extern pte_t *hyp_l4;
+/* The hypervisor's slots (except the per-domain one), to be copied into each new level-4 page. */
+void map_fill_hyp_slots(pte_t *l4);
+
+/* Map [va, va + n pages) to m… with flags (PTE_HYP_*), using large pages where alignment allows. 0 or -ENOMEM. */
+int __must_check map_pages(u64 va, mfn_t m, u64 n, u64 flags);
+/* Remove; page-table pages stay. Flushes all CPUs. */
+void unmap_pages(u64 va, u64 n);
+/* Map device memory uncached for good. paddr need not be aligned. NULL on failure. Boot and PCI set-up. */
+void *ioremap(paddr_t p, size_t len);
+/* Give an ioremap() back. */
+void iounmap(void *va, size_t len);
+
+#endif

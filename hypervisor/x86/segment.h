@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Segment selectors and the system tables of a CPU: GDT, TSS, IDT.
+ *
+ * A PV guest's GDT occupies pages 0..13 of a 15-page window (ABI: FIRST_RESERVED_GDT_PAGE is 14); page 14 is the
+ * CPU's own page with the reserved selectors, mapped behind whatever GDT the guest has loaded, so that
+ * the reserved selectors are valid under every GDT.
+ */
+#ifndef X86_SEGMENT_H
+#define X86_SEGMENT_H
+
+/* Selectors in the reserved page. Ring-3 ones are fixed by the ABI (FLAT_RING3_*). */
+#define SEL_HYP_CS	0xe008
+#define SEL_HYP_DS	0xe010
+#define SEL_RING3_CS32	0xe023
+#define SEL_RING3_DS	0xe02b	/* FLAT_RING3_SS64, DS32 */
+#define SEL_RING3_CS64	0xe033
+#define SEL_TSS		0xe040	/* 16 bytes */
+#define SEL_LDT		0xe050	/* 16 bytes */
+#define RESERVED_GDT_PAGE 14
+
+#ifndef __ASSEMBLY__
+#include <lib/types.h>
+
+struct tss {
+	u32 pad0;
+	u64 rsp[3];
+	u64 pad1;
+	u64 ist[7];	/* ist[0] is IST 1 */
+	u64 pad2;
+	u16 pad3, iomap_base;
+} __packed;
+
+struct idt_gate { u64 lo, hi; };
+struct table_ptr { u16 limit; u64 base; } __packed;
+
+/*
+ * Build and load the calling CPU's GDT page, TSS and IDT, and its SYSCALL entry.
+ * stack_top: first byte above the CPU's stack region. Interrupts off.
+ */
+void segments_init_cpu(unsigned cpu);
+/* The CPU's GDT page (page 14 of every GDT window on that CPU). */
+mfn_t segments_gdt_page(unsigned cpu);
+/* Load GDTR for a window at base va (base of page 0), limit covering page 14. */
+void segments_load_gdt(u64 base);
+/* Back to the CPU's own GDT, not depending on any domain's mappings. */
+void segments_load_boot_gdt(void);
+/* Point LDTR at nr_ents descriptors at va; nr_ents 0 loads the null LDT. */
+void segments_load_ldt(u64 va, unsigned nr_ents);
+#endif
+#endif

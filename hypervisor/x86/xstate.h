@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* FPU and extended processor state: FXSAVE or XSAVE areas (source: Intel SDM vol. 1 ch. 13). */
+#ifndef X86_XSTATE_H
+#define X86_XSTATE_H
+
+#include <lib/types.h>
+
+struct xstate;	/* opaque: an XSAVE area and its bookkeeping, of xstate_size bytes */
+
+/* XCR0 features that the hypervisor enables (0 without XSAVE), and the bytes they need. */
+extern u64 xstate_features;
+extern u32 xstate_size;
+
+void xstate_init_cpu(bool boot_cpu);
+/* A fresh, initialised area; NULL when out of memory. */
+struct xstate *xstate_alloc(void);
+void xstate_free(struct xstate *x);
+/* Registers <-> area. CR0.TS clear. restore also loads the area's XCR0. */
+void xstate_save(struct xstate *x);
+void xstate_restore(const struct xstate *x);
+/* The guest's XCR0. set: 0 or -EINVAL (unsupported bits or illegal combination). */
+u64 xstate_get_xcr0(const struct xstate *x);
+int __must_check xstate_set_xcr0(struct xstate *x, u64 xcr0);
+/* To and from the 512-byte FXSAVE image of struct vcpu_guest_context. */
+void xstate_to_fxsave(const struct xstate *x, void *fx);
+int __must_check xstate_from_fxsave(struct xstate *x, const void *fx);
+/* Bytes of an XSAVE area for a set of features (CPUID leaf 0xd). */
+u32 xstate_size_for(u64 features, bool compacted);
+
+#endif
