@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs the tests of the kernel and reports. */
+#include "lib/test.h"
+
+#include <xen/sched.h>
+
+extern const struct test _tests[], _tests_end[];
+
+static const struct test *running;
+static bool failed;
+
+bool test_failed(void)
+{
+	return failed;
+}
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+	int n = 0;
+
+	if (!__atomic_exchange_n(&failed, true, __ATOMIC_SEQ_CST))
+		n = format(text, sizeof(text), "TEST %s: FAIL %s:%d ", running ? running->name : "start", file, line);
+	else
+		n = format(text, sizeof(text), "  also %s:%d ", file, line);
+	print("%s", text);
+	(void)n;
+	va_start(ap, fmt);
+	vprint(fmt, ap);
+	va_end(ap);
+	print("\n");
+}
+
+void test_note(const char *fmt, ...)
+{
+	char text[400] = "  note: ";
+	va_list ap;
+
+	print("%s", text);
+	va_start(ap, fmt);
+	vprint(fmt, ap);
+	va_end(ap);
+	print("\n");
+}
+
+void test_die(void)
+{
+	struct sched_shutdown s = { .reason = SHUTDOWN_poweroff };
+
+	print("GUEST-DEAD in %s\n", running ? running->name : "start");
+	HCALL(sched_op, SCHEDOP_shutdown, &s);
+	for (;;)
+		HCALL(sched_op, SCHEDOP_block);
+}
+
+static void run_one(const struct test *t)
+{
+	struct trap trap;
+
+	running = t;
+	failed = false;
+	CATCH(&trap, t->run());
+	if (trap.vector != VEC_NONE)
+		test_fail(__FILE__, __LINE__, "unexpected trap %d error %x cr2 %lx at rip %lx", trap.vector, trap.error,
+			  trap.cr2, trap.frame.rip);
+	if (!failed)
+		print("TEST %s: ok\n", t->name);
+}
+
+void guest_main(void);
+
+void guest_main(void)
+{
+	unsigned passed = 0, bad = 0;
+	struct sched_shutdown s = { .reason = SHUTDOWN_poweroff };
+
+	cpu_init_this(0);
+	trap_init_this();
+	memory_init();
+	this_cpu()->info = &shared_info->vcpu_info[0];
+	for (const struct test *t = _tests; t < _tests_end; t++) {
+		run_one(t);
+		if (failed)
+			bad++;
+		else
+			passed++;
+	}
+	print("GUEST-DONE passed=%u failed=%u\n", passed, bad);
+	HCALL(sched_op, SCHEDOP_shutdown, &s);
+	for (;;)
+		HCALL(sched_op, SCHEDOP_block);
+}
