@@ -46,9 +46,11 @@ void test_note(const char *fmt, ...)
 
 void test_die(void)
 {
+	static bool dead;
 	struct sched_shutdown s = { .reason = SHUTDOWN_poweroff };
 
-	print("GUEST-DEAD in %s\n", running ? running->name : "start");
+	if (!__atomic_exchange_n(&dead, true, __ATOMIC_SEQ_CST))
+		print("GUEST-DEAD in %s\n", running ? running->name : "start");
 	HCALL(sched_op, SCHEDOP_shutdown, &s);
 	for (;;)
 		HCALL(sched_op, SCHEDOP_block);

@@ -86,6 +86,7 @@ static void print_frame(const struct trap_frame *f)
 
 void trap_dispatch(struct trap_frame *on_stack)
 {
+	static bool dying;
 	struct cpu *cpu = this_cpu();
 	struct trap_frame f;
 
@@ -110,6 +111,8 @@ void trap_dispatch(struct trap_frame *on_stack)
 		cpu->info->evtchn_upcall_mask = c->upcall_mask;
 		catch_resume(c);
 	}
+	if (__atomic_exchange_n(&dying, true, __ATOMIC_SEQ_CST))
+		test_die();
 	print("trap without a catch on vCPU %u\n", cpu->id);
 	print_frame(&f);
 	test_die();
