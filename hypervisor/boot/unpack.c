@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Unpacking of compressed boot modules. */
+
+#include <boot/unpack.h>
+#include <boot/unpack_run.h>
+#include <boot/unpack_shim.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+#include <x86/layout.h>
+
+/* For everything but an XZ dictionary: the greatest is ZSTD's tables. */
+#define UNPACK_ARENA	KiB(512)
+
+static const struct {
+	const char *magic;
+	u8 len;
+	enum unpack_format format;
+} magics[] __initdata = {
+	{ "\x7f" "ELF", 4, UNPACK_ELF },
+	{ "\x1f\x8b", 2, UNPACK_GZIP },
+	{ "\xfd" "7zXZ\0", 6, UNPACK_XZ },
+	{ "\x02\x21\x4c\x18", 4, UNPACK_LZ4 },
+	{ "\x28\xb5\x2f\xfd", 4, UNPACK_ZSTD },
+	{ "BZh", 3, UNPACK_BZIP2 },
+	{ "\x5d\0\0", 3, UNPACK_LZMA },
+	{ "\x89LZO\0", 5, UNPACK_LZO },
+	{ "\x04\x22\x4d\x18", 4, UNPACK_LZ4_FRAME },
+};
+
+enum unpack_format __init unpack_identify(const void *src, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
+		if (len >= magics[i].len && memcmp(src, magics[i].magic, magics[i].len) == 0)
+			return magics[i].format;
+	return UNPACK_UNKNOWN;
+}
+
+const char *__init unpack_unsupported(enum unpack_format format)
+{
+	switch (format) {
+	case UNPACK_GZIP:
+	case UNPACK_XZ:
+	case UNPACK_LZ4:
+	case UNPACK_ZSTD:
+		return NULL;
+	case UNPACK_ELF:
+		return "it is not compressed";
+	case UNPACK_BZIP2:
+		return "unsupported compression bzip2 (supported: gzip, XZ, LZ4, ZSTD)";
+	case UNPACK_LZMA:
+		return "unsupported compression LZMA (supported: gzip, XZ, LZ4, ZSTD)";
+	case UNPACK_LZO:
+		return "unsupported compression LZO (supported: gzip, XZ, LZ4, ZSTD)";
+	case UNPACK_LZ4_FRAME:
+		return "unsupported variant of LZ4 (kernels use the legacy frame, lz4 -l)";
+	case UNPACK_UNKNOWN:
+		break;
+	}
+	return "it is neither ELF nor in a compression format known to us";
+}
+
+size_t __init unpack_work_size(enum unpack_format format, size_t cap)
+{
+	size_t dictionary = format == UNPACK_XZ ? cap : 0;
+
+	/* Twice the stack, since it must be aligned to its size. */
+	return dictionary + UNPACK_ARENA + 2 * STACK_SIZE;
+}
+
+static void (*__init codec_of(enum unpack_format format))(struct unpack_job *)
+{
+	switch (format) {
+	case UNPACK_GZIP: return unpack_gzip;
+	case UNPACK_XZ: return unpack_xz;
+	case UNPACK_LZ4: return unpack_lz4;
+	default: return unpack_zstd;
+	}
+}
+
+int __init unpack(const void *src, size_t len, void *dst, size_t cap,
+		  void *work, size_t work_size, size_t *out, const char **error)
+{
+	enum unpack_format format = unpack_identify(src, len);
+	struct unpack_job job = { .src = src, .len = len, .dst = dst, .cap = cap };
+
+	*error = unpack_unsupported(format);
+	if (*error)
+		return -EOPNOTSUPP;
+	if (work_size < unpack_work_size(format, cap)) {
+		*error = "not enough memory to unpack it";
+		return -ENOMEM;
+	}
+
+	/* The stack lies above the arena: should it overflow, it reaches what is used last. */
+	u8 *stack = (u8 *)ALIGN_DOWN((uintptr_t)work + work_size, STACK_SIZE) - STACK_SIZE;
+
+	unpack_arena_init(work, (size_t)(stack - (u8 *)work));
+	unpack_run(codec_of(format), &job, stack);
+
+	*error = job.error;
+	*out = job.out;
+	return job.error ? -EINVAL : 0;
+}
