@@ -6,7 +6,6 @@ import queue
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ import steps
 QEMU = 'qemu-system-x86_64'
 PROBE_STATUS = 0x55
 
-# Attached with `--boot grub` (Multiboot 2) and `--boot grub1` (Multiboot 1).
+# The menu entries, by the name that --boot has for them: Multiboot 1, which GRUB 2 keeps, and Multiboot 2.
 GRUB_ENTRIES = {
     'grub1': 'multiboot /boot/{hv} {hv_args}\n{modules1}',
     'grub': 'multiboot2 /boot/{hv} {hv_args}\n{modules2}',
@@ -112,7 +113,7 @@ def grub_boot(config, scratch):
     files = {'hv': config.hypervisor, 'vmlinuz': config.kernel, 'initrd': config.initrd}
     for name, path in files.items():
         if path:
-            (boot / name).symlink_to(Path(path).resolve())
+            shutil.copyfile(path, boot / name)
     modules = [f'/boot/vmlinuz {dom0_args(config)}'] if config.kernel else []
     modules += ['/boot/initrd'] if config.initrd else []
     entries = ''
@@ -124,7 +125,7 @@ def grub_boot(config, scratch):
     (boot / 'grub/grub.cfg').write_text(
         f'serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\nset default={config.boot}\n{entries}')
     image = Path(scratch) / 'grub.iso'
-    result = subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', image, tree, '--', '-follow', 'on'],
+    result = subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', image, tree],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode:
         raise steps.StepFailed(f'Making the GRUB image: failed.\n{result.stdout}')
@@ -138,7 +139,8 @@ def command(config, scratch):
     else:
         # QEMU 7.2 loads the IRET frame of a kernel in ring 3 with supervisor rights and faults under SMAP.
         accel, cpu = 'tcg,thread=multi', 'max,-smap'
-    line = [QEMU, '-accel', accel, '-cpu', config.cpu or cpu, '-machine', config.machine,
+    # setpriv: QEMU does not outlive us, however we end.
+    line = ['setpriv', '--pdeathsig', 'TERM', QEMU, '-accel', accel, '-cpu', config.cpu or cpu, '-machine', config.machine,
             '-smp', str(config.cpus), '-m', str(size_mib(config.memory)), '-nodefaults', '-display', 'none',
             '-vga', 'std', '-netdev', 'user,id=net0' + (',' + config.net if config.net else ''),
             '-device', 'e1000,netdev=net0,romfile=']

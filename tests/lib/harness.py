@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""System tests: how they are declared, and what they get.
+
+A test is a function in tests/system/NOUN.py with the decorator @test; it appears as system/NOUN/NAME. It gets a
+Context, whose boot() starts machines. It passes if it returns.
+"""
+import contextlib
+import dataclasses
+import importlib.util
+import pathlib
+import tempfile
+
+import qemu
+import steps
+from machine import Machine
+
+OOPS = r'Oops|BUG:|Call Trace|Kernel panic|general protection fault|unable to handle|PANIC'
+
+
+class TestFailed(Exception):
+    """What was checked is not so."""
+
+
+@dataclasses.dataclass
+class SystemTest:
+    """A declared test. name: without its file's noun."""
+    name: str
+    run: object
+    timeout: int = 180      # seconds, on two processors with software emulation
+    long: bool = False      # runs only with --long or when named
+    alone: bool = False     # measures time or needs all processors: not beside another test
+    ours: bool = False      # about our hypervisor; skipped with --hypervisor
+
+
+declared = []
+
+
+def test(name=None, **attributes):
+    """Declare the function as a test. name: if other than the function's."""
+    def register(function):
+        declared.append(SystemTest(name or function.__name__.replace('_', '-'), function, **attributes))
+        return function
+    return register
+
+
+def load_file(path):
+    """The tests that a file declares."""
+    declared.clear()
+    spec = importlib.util.spec_from_file_location(f'system_{path.stem}', path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    return list(declared)
+
+
+def check(condition, text):
+    """The text says what was found instead."""
+    if not condition:
+        raise TestFailed(text)
+
+
+def check_equal(found, expected, what):
+    check(found == expected, f'{what}: found {found!r}, expected {expected!r}')
+
+
+class Context:
+    """What a running test has."""
+
+    def __init__(self, hypervisor, log):
+        self.hypervisor = hypervisor
+        self.ours = hypervisor == steps.HYPERVISOR
+        self.log = log
+        self.cleanup = contextlib.ExitStack()
+        self.scratch = pathlib.Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix='lodge-test-')))
+
+    def boot(self, **config):
+        """Start a machine; it ends with the test at the latest. The arguments are fields of qemu.Config."""
+        config.setdefault('hypervisor', self.hypervisor)
+        return self.cleanup.enter_context(Machine(qemu.Config(**config), self.log))
+
+    def boot_dom0(self, **config):
+        """Start a machine and wait until Domain 0 takes commands."""
+        machine = self.boot(**config)
+        machine.wait_agent()
+        return machine
+
+
+def check_dom0_healthy(machine):
+    """No oops in Domain 0's log."""
+    bad = machine.sh(f"dmesg | grep -E '{OOPS}|WARNING:' || true").strip()
+    check(not bad, f"Domain 0's log has: {bad}")
+
+
+def audit(machine):
+    """The hypervisor's audit of all page types and counts must be clean."""
+    with hypervisor_keys(machine):
+        machine.type('a')
+        found = machine.expect(r'audit: (clean|\d+ errors?)', timeout=120)[1]
+    check_equal(found, 'clean', 'audit')
+
+
+@contextlib.contextmanager
+def hypervisor_keys(machine):
+    """The console's input goes to the hypervisor."""
+    machine.type('\x01' * 3)
+    machine.expect(r'Serial input to \S+', timeout=20, unless=r'Serial input to DOM0')
+    yield
+    machine.type('\x01' * 3)
+    machine.expect(r'Serial input to D', timeout=20)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Every way to boot, on both machines and on 1, 2 and 4 processors, as far as a Domain 0 that works and powers off."""
+import functools
+
+from harness import check, check_dom0_healthy, check_equal, test
+
+
+def boots(t, machine, boot, cpus):
+    m = t.boot_dom0(machine=machine, boot=boot, cpus=cpus, dom0_args='lodge-test=passed')
+    check('lodge-test=passed' in m.sh('cat /proc/cmdline'), "Domain 0's parameters did not arrive")
+    check_equal(m.sh('cat /sys/hypervisor/type').strip(), 'xen', 'hypervisor type')
+    check_equal(m.sh('nproc').strip(), str(cpus), 'processors in Domain 0')
+    check_dom0_healthy(m)
+    m.sh('poweroff')
+    check_equal(m.wait_event('SHUTDOWN', 60)['reason'], 'guest-shutdown', 'reason of the shutdown')
+
+
+for machine in ('pc', 'q35'):
+    for boot in ('direct', 'grub1', 'grub'):
+        for cpus in (1, 2, 4):
+            usual = cpus == 2 or (machine, boot) == ('pc', 'direct')
+            test(f'{machine}-{boot}-{cpus}', long=not usual, timeout=240)(
+                functools.partial(boots, machine=machine, boot=boot, cpus=cpus))
+
+
+@test()
+def gzip_image(t):
+    """GRUB unpacks a gzip'ed hypervisor by itself."""
+    import gzip
+    packed = t.scratch / 'hypervisor.gz'
+    packed.write_bytes(gzip.compress(open(t.hypervisor, 'rb').read()))
+    m = t.boot_dom0(boot='grub1', hypervisor=packed)
+    check_equal(m.sh('cat /sys/hypervisor/type').strip(), 'xen', 'hypervisor type')
