@@ -19,8 +19,8 @@
  *		CHECK_EQ(value, expected);
  *	}
  *
- * A fourth line may add compiler flags for all of it: "cflags: -DX -Ifake". Include
- * this header first (the C library's names would clash with ours otherwise), and
+ * Lines 4 and 5 may be comments with compiler flags for all of it ("cflags: -DX
+ * -Ifake") and with libraries for the test ("libs: -lz"). Include this header first (the C library's names would clash with ours otherwise), and
  * never the C library's <errno.h>. lib/string.c and lib/printf.c are compiled under
  * other names (rename.h), so other sources get the sanitizers' checked memcpy().
  *
