@@ -40,8 +40,9 @@ void console_ring_clear(void);
 
 /* Called by the serial driver for each byte received; handles Ctrl-A x3 and debug keys. Interrupt context. */
 void console_input(char c);
-/* Early: serial only, polled, before memory and interrupts. Then interrupts, VGA, ring resize. */
+/* Early: serial only, polled, before memory and interrupts. Then the screen, when memory is mapped; it shows what has been printed so far. Then interrupts. */
 void console_init_early(void);
+void console_init_vga(void);
 void console_init_irq(void);
 /* Domain 0 takes the VGA console over (unless vga=keep). */
 void console_end_boot(void);
@@ -51,5 +52,17 @@ void console_force(void);
 void console_flush(void);
 /* Who gets input: a hook that raises VIRQ_CONSOLE for Domain 0. */
 extern void (*console_input_notify)(void);
+
+/* The ring is 16 KiB at first; make it larger when there are many processors. alloc(order) returns 2^order pages or NULL: alloc_pages. Boot. */
+void console_ring_grow(void *(*alloc)(unsigned order));
+/* "d3v1" for the vCPU that is running. Implemented in debug/panic.c, since domains are below this folder. */
+const char *console_current_name(char *buf, size_t size);
+
+/* For the devices of this folder: the lock of everything here, and whether output must not be buffered (sync_console, or after console_force()). */
+u64 __must_check console_lock(void);
+void console_unlock(u64 flags);
+bool console_synchronous(void);
+/* A line that has passed the filters, from core/log.c: to all devices and the ring. */
+void console_emit(const char *text, size_t len);
 
 #endif
