@@ -18,7 +18,6 @@ enum lock_level {
 	LOCK_DOMAIN = 20,	/* struct domain: life cycle, vCPU creation */
 	LOCK_PT = 30,		/* pv: a domain's page-table type transitions */
 	LOCK_PCI = 35,
-	LOCK_PIRQ = 36,		/* a domain's pirq table */
 	LOCK_GRANT = 40,	/* a grant table; two are taken in domain-id order, see ipc/ */
 	LOCK_GRANT_PEER = 41,
 	LOCK_GRANT_ACTIVE = 42,
@@ -28,12 +27,15 @@ enum lock_level {
 	LOCK_EVTCHN_PEER = 51,
 	LOCK_EVTCHN_PORT = 52,
 	LOCK_EVTCHN_FIFO = 53,
+	LOCK_PIRQ = 56,		/* a domain's pirq table; irq-safe */
 	LOCK_RANGESET = 60,	/* iomem, ioport, irq permissions */
 	LOCK_PAGE_ALLOC = 70,	/* a domain's page accounting */
 	LOCK_IOMAP = 75,
 	LOCK_HEAP = 80,
 	LOCK_IRQ = 90,		/* one irq_desc; irq-safe */
+	LOCK_VECTOR = 91,	/* vector allocation; irq-safe */
 	LOCK_IOAPIC = 92,	/* irq-safe */
+	LOCK_PCI_CONF = 95,	/* the configuration ports; irq-safe */
 	LOCK_SCHED = 100,	/* one CPU's run queue; irq-safe */
 	LOCK_SCHED_PEER = 101,
 	LOCK_TIMER = 110,	/* one CPU's timer queue; irq-safe */

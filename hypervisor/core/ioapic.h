@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The IO-APICs: one redirection entry per GSI (source: Intel 82093AA datasheet). */
+#ifndef CORE_IOAPIC_H
+#define CORE_IOAPIC_H
+
+#include <lib/types.h>
+
+/* Map all IO-APICs of the MADT, mask every entry, silence the 8259s. Boot. */
+void ioapic_init(void);
+/* One more than the highest GSI of any IO-APIC. */
+unsigned ioapic_nr_gsi(void);
+/* Does any IO-APIC have this input? There may be holes. */
+bool ioapic_has_gsi(unsigned gsi);
+/* Machine address of the nth IO-APIC, 0 past the last. */
+paddr_t ioapic_base(unsigned n);
+
+/* The entry of a GSI that exists. The caller serialises accesses to one GSI (core/irq.c: the irq's lock). */
+void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool active_low, bool masked);
+void ioapic_mask(unsigned gsi, bool masked);
+/* A level interrupt has been sent and not acknowledged by a CPU. */
+bool ioapic_remote_irr(unsigned gsi);
+
+/*
+ * PHYSDEVOP_apic_read and _write. base: machine address that names the IO-APIC. Reads see the hardware. Writes are checked, and only set trigger and
+ * polarity of lines not in use. 0, -EINVAL no such IO-APIC or register.
+ */
+int __must_check ioapic_guest_read(u64 base, u32 reg, u32 *value);
+int __must_check ioapic_guest_write(u64 base, u32 reg, u32 value);
+void ioapic_dump(void);
+
+#endif

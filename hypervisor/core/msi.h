@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Message-signalled interrupts: MSI and MSI-X capabilities (source: PCI Local Bus 3.0 §6.8).
+ *
+ * An MSI belongs to an irq above the GSIs. Its vector is allocated with it, the message is written to the device at once, masked where
+ * the device can mask. All functions take pci_lock; thread context.
+ */
+#ifndef CORE_MSI_H
+#define CORE_MSI_H
+
+#include <core/pci.h>
+
+#define MSI_MAX_VECTORS	32
+
+/*
+ * Set up n messages (power of two) of a device's MSI capability, or with msix the table entry `entry` (n is 1; table_base: address of the BAR
+ * that holds the table). *irq: the first of n consecutive irqs. 0; -ENODEV unknown device or no such capability; -EINVAL n or entry out of
+ * the device's range; -EEXIST in use; -ENOSPC no vectors; -ENOMEM.
+ */
+int __must_check msi_create(sbdf_t dev, bool msix, unsigned n, unsigned entry, u64 table_base, unsigned *irq);
+/* Take down the n irqs of an msi_create(). The irqs have no handler any more. */
+void msi_destroy(unsigned irq);
+/* After the device lost its state (reset, power management): write all its messages again. 0, -ENODEV. */
+int __must_check msi_restore(sbdf_t dev);
+/* Promise that the device's MSI-X resources stay as they are / may change. 0, -ENODEV, -EBUSY entries are in use. */
+int __must_check msix_prepare(sbdf_t dev, bool prepare);
+/* All MSIs of a device that goes away; called with pci_lock held. */
+void msi_remove_device(struct pci_dev *pdev);
+void msi_dump(void);
+
+#endif
