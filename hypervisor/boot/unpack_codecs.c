@@ -51,7 +51,7 @@ static const char *gzip_error(int rc, const z_stream *z)
 		return no_memory;
 	case Z_OK:
 	case Z_BUF_ERROR:
-		return z->avail_out ? truncated : too_large;
+		return z->avail_in ? too_large : truncated;
 	default:
 		return corrupt;
 	}
@@ -90,7 +90,7 @@ static void lzma_put(void *opaque, void *block)
 
 static const lzma_allocator lzma_memory = { .alloc = lzma_get, .free = lzma_put };
 
-static const char *xz_error(lzma_ret rc, const struct unpack_job *job)
+static const char *xz_error(lzma_ret rc)
 {
 	switch (rc) {
 	case LZMA_OK:
@@ -100,8 +100,8 @@ static const char *xz_error(lzma_ret rc, const struct unpack_job *job)
 	case LZMA_OPTIONS_ERROR:
 		return "its XZ filters are not supported";
 	case LZMA_BUF_ERROR:
-		return job->out == job->cap ? too_large : truncated;
-	default:
+		return too_large;
+	default:	/* includes a block that is cut off */
 		return corrupt;
 	}
 }
@@ -120,7 +120,7 @@ static void bound_dictionary(const lzma_filter *filters, size_t cap)
 	}
 }
 
-static lzma_ret xz_block(struct unpack_job *job, size_t *pos, lzma_check check)
+static const char *xz_block(struct unpack_job *job, size_t *pos, lzma_check check)
 {
 	lzma_filter filters[LZMA_FILTERS_MAX + 1];
 	lzma_block block = { .version = 1, .check = check, .filters = filters,
@@ -128,16 +128,16 @@ static lzma_ret xz_block(struct unpack_job *job, size_t *pos, lzma_check check)
 	lzma_ret rc;
 
 	if (block.header_size > job->len - *pos)
-		return LZMA_BUF_ERROR;
+		return truncated;
 	rc = lzma_block_header_decode(&block, &lzma_memory, job->src + *pos);
 	if (rc != LZMA_OK)
-		return rc;
+		return xz_error(rc);
 	*pos += block.header_size;
 	bound_dictionary(filters, job->cap);
 	rc = lzma_block_buffer_decode(&block, &lzma_memory, job->src, pos, job->len,
 				      job->dst, &job->out, job->cap);
 	lzma_filters_free(filters, &lzma_memory);
-	return rc;
+	return xz_error(rc);
 }
 
 /* Each block carries a checksum of its own; the index behind the last one adds nothing for us. */
@@ -145,15 +145,13 @@ void unpack_xz(struct unpack_job *job)
 {
 	lzma_stream_flags flags;
 	size_t pos = LZMA_STREAM_HEADER_SIZE;
-	lzma_ret rc = LZMA_BUF_ERROR;
 
 	if (job->len > pos)
-		rc = lzma_stream_header_decode(&flags, job->src);
-	while (rc == LZMA_OK && pos < job->len && job->src[pos] != 0)
-		rc = xz_block(job, &pos, flags.check);
-	if (rc == LZMA_OK && pos >= job->len)
-		rc = LZMA_BUF_ERROR;
-	job->error = xz_error(rc, job);
+		job->error = xz_error(lzma_stream_header_decode(&flags, job->src));
+	while (!job->error && pos < job->len && job->src[pos] != 0)
+		job->error = xz_block(job, &pos, flags.check);
+	if (!job->error && pos >= job->len)
+		job->error = truncated;
 }
 
 static uint32_t get_le32(const uint8_t *p)
