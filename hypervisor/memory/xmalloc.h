@@ -3,7 +3,7 @@
 #ifndef MEMORY_XMALLOC_H
 #define MEMORY_XMALLOC_H
 
-#include <lib/types.h>
+#include <lib/allocator.h>
 
 /* At least 16-byte aligned. NULL when out of memory or size is 0. Not in interrupt context. */
 void *xmalloc(size_t size);
@@ -12,6 +12,9 @@ void *xzalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
 /* NULL is allowed. */
 void xfree(void *p);
+
+/* The same for the containers of lib/. */
+extern const struct allocator xmalloc_allocator;
 
 #define xnew(type)	((type *)xzalloc(sizeof(type)))
 

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames of domains: allocation and accounting, sharing, change of owner, and giving everything back at the end. */
+
+/*
+ * Invariants: d->tot_pages is the number of frames whose word names d as owner and that are not FRAME_SHARED; d->regions counts the same
+ * frames by region; both change under d->page_lock. A domain with frames holds a reference to itself for them, so the
+ * owner of a frame exists as long as the frame is his.
+ *
+ * A frame leaves its owner when its last reference goes (owner_lost_frame), or by domain_steal_frame().
+ */
+
+#include <core/panic.h>
+#include <core/softirq.h>
+#include <domain/domain.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+#include <memory/heap.h>
+#include <memory/m2p.h>
+#include <memory/region_map.h>
+#include <memory/tlbflush.h>
+
+bool get_frame(mfn_t m, const struct domain *d)
+{
+	return frame_get(m, d->id);
+}
+
+int frame_get_writable(mfn_t m, const struct domain *d)
+{
+	return frame_get_type(m, d->id, FRAME_WRITABLE, &d->dirty_cpus);
+}
+
+static u64 owned_word(const struct domain *d)
+{
+	return (u64)d->id << FRAME_OWNER_SHIFT | FRAME_ALLOCATED | 1;
+}
+
+/* Enter n frames from m into d's account. */
+static int account(struct domain *d, mfn_t m, u64 n, bool check_limit)
+{
+	bool first;
+	int rc;
+
+	spin_lock(&d->page_lock);
+	if (d->is_dying)
+		rc = -EINVAL;
+	else if (check_limit && (d->tot_pages > d->max_pages || n > d->max_pages - d->tot_pages))
+		rc = -ENOMEM;
+	else
+		rc = region_map_add(d->regions, m, n);
+	first = !rc && d->tot_pages == 0;
+	if (!rc)
+		d->tot_pages += n;
+	spin_unlock(&d->page_lock);
+	if (first)
+		domain_ref(d);
+	return rc;
+}
+
+/* Take one frame out. May drop the last reference to d. */
+static void unaccount(struct domain *d, mfn_t m)
+{
+	bool last;
+
+	spin_lock(&d->page_lock);
+	region_map_remove(d->regions, m);
+	last = --d->tot_pages == 0;
+	spin_unlock(&d->page_lock);
+	if (last)
+		domain_put(d);
+}
+
+mfn_t domain_alloc_frames(struct domain *d, unsigned order, unsigned addr_bits, unsigned flags)
+{
+	u64 n = 1UL << order;
+	bool check = !(flags & MEMF_NO_ACCOUNT);
+	mfn_t m;
+
+	/* Looked at again by account(); here only to fail cheaply. */
+	if (order > HEAP_MAX_ORDER || (check && READ_ONCE(d->tot_pages) + n > READ_ONCE(d->max_pages)))
+		return MFN_INVALID;
+	m = heap_alloc(order, addr_bits, HEAP_HYP_WORD);
+	if (mfn_eq(m, MFN_INVALID))
+		return m;
+	if (!(flags & MEMF_NO_ZERO))
+		memset(mfn_to_virt(m), 0, n << PAGE_SHIFT);
+	if (account(d, m, n, check)) {
+		heap_free(m, order);
+		return MFN_INVALID;
+	}
+	for (u64 i = 0; i < n; i++)
+		atomic_store(&frame_of(mfn_add(m, i))->v, owned_word(d));
+	return m;
+}
+
+static void owner_lost_frame(mfn_t m, u16 owner)
+{
+	struct domain *d = domain_of_owner(owner);
+
+	BUG_ON(!d || frame_read(m).v & FRAME_SHARED);
+	m2p_set(m, M2P_INVALID);
+	/* Out of the account first: the frame is still marked d's, but nobody can get a reference to it. */
+	unaccount(d, m);
+	heap_free(m, 0);
+}
+
+int domain_steal_frame(struct domain *d, mfn_t m)
+{
+	frame_t x = frame_read(m);
+
+	do {
+		if (frame_owner(x) != d->id || !frame_count(x))
+			return -EINVAL;
+		if (frame_count(x) != 2 || frame_type(x) != FRAME_NONE || !(x.v & FRAME_ALLOCATED) || x.v & (FRAME_SHARED | FRAME_PINNED))
+			return -EBUSY;
+	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, (u64)DOMID_XEN << FRAME_OWNER_SHIFT | (x.v & (FRAME_EPOCH_MASK | FRAME_WAS_TABLE)) | 1));
+	m2p_set(m, M2P_INVALID);
+	unaccount(d, m);
+	return 0;
+}
+
+int domain_assign_frame(struct domain *d, mfn_t m)
+{
+	frame_t x = frame_read(m);
+	int rc = account(d, m, 1, true);
+
+	if (rc)
+		return rc;
+	BUG_ON(frame_owner(x) != DOMID_XEN || frame_count(x) != 1);
+	/* The old owner's CPUs may have it in their TLBs. */
+	tlb_flush_since(&cpu_online, frame_epoch(x));
+	atomic_store(&frame_of(m)->v, owned_word(d));
+	return 0;
+}
+
+void share_page_with_domain(void *va, struct domain *d, bool writable)
+{
+	mfn_t m = virt_to_mfn(va);
+	u64 word = owned_word(d) | FRAME_SHARED;
+
+	if (writable)
+		word += 1 | (u64)FRAME_WRITABLE << FRAME_TYPE_SHIFT | BIT(FRAME_TCOUNT_SHIFT);
+	BUG_ON(frame_read(m).v >> FRAME_OWNER_SHIFT != DOMID_XEN);
+	m2p_set(m, M2P_INVALID);
+	atomic_store(&frame_of(m)->v, word);
+	atomic_fetch_add(&d->shared_pages, 1);
+}
+
+static void shared_page_gone(frame_t x)
+{
+	struct domain *d = domain_of_owner(frame_owner(x));
+
+	/* Not in the table: a domain that is being freed. */
+	if (d)
+		atomic_fetch_add(&d->shared_pages, -1UL);
+}
+
+int unshare_page(void *va)
+{
+	mfn_t m = virt_to_mfn(va);
+	frame_t x = frame_read(m);
+
+	do {
+		if (frame_type(x) == FRAME_NONE ? frame_count(x) != 1 : frame_tcount(x) != 1 || frame_count(x) != 2)
+			return -EBUSY;
+		BUG_ON(!(x.v & FRAME_SHARED));
+	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, HEAP_HYP_WORD));
+	shared_page_gone(x);
+	return 0;
+}
+
+void unshare_free_page(void *va)
+{
+	mfn_t m = virt_to_mfn(va);
+	frame_t x = frame_read(m);
+	u64 owner = (u64)DOMID_XEN << FRAME_OWNER_SHIFT, new;
+	bool writable = frame_type(x) == FRAME_WRITABLE;
+
+	if (!(x.v & FRAME_SHARED)) {
+		free_page(va);
+		return;
+	}
+	/* It becomes an ordinary frame of the hypervisor with a reference that is dropped at once: the last reference frees it. */
+	do {
+		new = (x.v & (BIT(FRAME_OWNER_SHIFT) - 1) & ~(FRAME_SHARED | FRAME_ALLOCATED)) | owner;
+	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, new));
+	shared_page_gone(x);
+	if (writable)
+		frame_put_writable(m);
+	put_frame(m);
+}
+
+int domain_for_each_frame(struct domain *d, u64 *cursor, int (*fn)(struct domain *d, mfn_t m, void *arg), void *arg)
+{
+	for (mfn_t m = mfn(*cursor);;) {
+		bool more;
+
+		spin_lock(&d->page_lock);
+		more = region_map_next(d->regions, &m);
+		spin_unlock(&d->page_lock);
+		if (!more)
+			break;
+		do {
+			frame_t x = frame_read(m);
+
+			*cursor = m.v;
+			if (frame_owner(x) == d->id && !(x.v & FRAME_SHARED) && frame_get(m, d->id)) {
+				int rc = fn(d, m, arg);
+
+				put_frame(m);
+				if (rc)
+					return rc;
+			}
+			m.v++;
+		} while (m.v % REGION_FRAMES);
+	}
+	return 0;
+}
+
+/* --- life cycle ----------------------------------------------------------------------------------------------------------------- */
+
+static int memory_create(struct domain *d)
+{
+	frame_free_hook = owner_lost_frame;
+	d->regions = region_map_create();
+	return d->regions ? 0 : -ENOMEM;
+}
+
+static int release_one(struct domain *d, mfn_t m, void *visited)
+{
+	/* At least one per call, so that the end comes. */
+	if ((*(u64 *)visited)++ && softirq_pending())
+		return -ERESTART;
+	frame_release(m);
+	return 0;
+}
+
+static int memory_relinquish(struct domain *d)
+{
+	u64 visited = 0;
+
+	return domain_for_each_frame(d, &d->relinquish_cursor, release_one, &visited);
+}
+
+static void memory_destroy(struct domain *d)
+{
+	region_map_destroy(d->regions);
+	d->regions = NULL;
+}
+
+DOMAIN_MODULE(memory_module) = {
+	.name = "memory", .order = MODULE_MEMORY, .create = memory_create, .relinquish = memory_relinquish, .destroy = memory_destroy,
+};

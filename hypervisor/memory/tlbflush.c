@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The TLB epoch clock and flushes on sets of CPUs. */
+
+/*
+ * clock = epoch << 1 | read. Reading the epoch for a frame sets `read`; a flush that finds it set advances the epoch and clears it. So
+ * the clock is written once per pair of (something unmapped, something flushed) and not on every CR3 load.
+ *
+ * Why a later CPU epoch proves a flush: the frame's epoch e is read after the last mapping was removed (a locked
+ * instruction). A CPU's epoch t is read before its flush. If t > e, the clock advanced after e was read, hence t was read, and the flush done,
+ * after the mapping was gone.
+ *
+ * A frame keeps only 16 bits of e. CPUs that lag EPOCH_LAG_MAX or more are always taken to need a flush; for the others the difference
+ * t - e of the low halves is ambiguous only when e is so old that saying "needs a flush" is merely wasteful.
+ */
+
+#include <core/percpu.h>
+#include <core/smp.h>
+#include <memory/tlbflush.h>
+#include <x86/cr.h>
+#include <x86/tlb.h>
+
+#define EPOCH_LAG_MAX	0x4000
+
+static u64 clock = 1 << 1;
+static DEFINE_PER_CPU(u64, tlb_flushed) = 1;	/* epoch of the CPU's last full flush */
+
+u16 tlb_epoch(void)
+{
+	u64 c = READ_ONCE(clock);
+
+	if (!(c & 1))
+		c = atomic_fetch_or(&clock, 1);
+	return (u16)(c >> 1);
+}
+
+/* The epoch of a flush about to begin. */
+static u64 flush_epoch(void)
+{
+	u64 c = READ_ONCE(clock);
+
+	while (c & 1)
+		if (atomic_try_cmpxchg(&clock, &c, c + 1))
+			return (c + 1) >> 1;
+	return c >> 1;
+}
+
+void tlb_filter(cpumask_t *mask, u16 epoch)
+{
+	u64 now = READ_ONCE(clock) >> 1;
+
+	for_each_cpu(cpu, mask) {
+		u64 t = READ_ONCE(per_cpu(tlb_flushed, cpu));
+
+		if (now - t < EPOCH_LAG_MAX && (s16)((u16)t - epoch) > 0)
+			cpumask_clear(cpu, mask);
+	}
+}
+
+void tlb_write_cr3(u64 cr3)
+{
+	u64 t = flush_epoch();
+
+	write_cr3(cr3);
+	this_cpu(tlb_flushed) = t;
+}
+
+void tlb_flush_local(void)
+{
+	u64 flags = local_irq_save();
+
+	tlb_write_cr3(read_cr3());
+	local_irq_restore(flags);
+}
+
+void tlb_flush_page_local(u64 va)
+{
+	/* INVLPG of a non-canonical address does nothing, as wanted. */
+	invlpg(va);
+}
+
+static void flush_here(void *unused)
+{
+	tlb_flush_local();
+}
+
+static void flush_page_here(void *va)
+{
+	tlb_flush_page_local((u64)va);
+}
+
+/* Run fn on the online CPUs of the set; only a set with others in it costs an IPI. */
+static void flush_mask(const cpumask_t *mask, void (*fn)(void *), void *data)
+{
+	cpumask_t m;
+
+	cpumask_and(&m, mask, &cpu_online);
+	if (cpumask_test(smp_processor_id(), mask)) {
+		cpumask_clear(smp_processor_id(), &m);
+		fn(data);
+	}
+	if (!cpumask_empty(&m))
+		smp_call(&m, fn, data);
+}
+
+void tlb_flush_mask(const cpumask_t *mask)
+{
+	flush_mask(mask, flush_here, NULL);
+}
+
+void tlb_flush_page_mask(const cpumask_t *mask, u64 va)
+{
+	flush_mask(mask, flush_page_here, (void *)va);
+}
+
+void tlb_flush_since(const cpumask_t *mask, u16 epoch)
+{
+	cpumask_t m = *mask;
+
+	tlb_filter(&m, epoch);
+	if (!cpumask_empty(&m))
+		tlb_flush_mask(&m);
+}
