@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels: the port table, closing, and the theory.
+ *
+ * A domain's ports are structs in pages that are added on demand and freed with the domain only, so a pointer to a port stays valid as
+ * long as the domain does. There are two kinds of lock, both taken with interrupts off:
+ *
+ *   table lock (one per domain)	free list, growth, FIFO set-up and tear-down
+ *   port lock				state and binding of one port
+ *
+ * Order: table lock, port lock, second port lock (evtchn_lock_second()), FIFO lock of a vCPU. Nothing that can take long, and no call into
+ * pirq code, happens under any of them.
+ *
+ * Life of a port: FREE -> RESERVED (evtchn_port_alloc) -> bound by whoever reserved it -> RESERVED (by who closes it) -> FREE. RESERVED
+ * belongs to one thread, which may let go of all locks; everybody else treats the port as closed. FREE <-> RESERVED changes under
+ * the table lock, everything else under the port lock.
+ *
+ * A connection is a pair of ports that point at each other, each holding a reference to the other's domain. It is made and broken
+ * with both port locks held. Hence who holds one of the two locks and sees INTERDOMAIN may use the other port: a sender takes only the
+ * lock of its own port, and no lock of the receiving domain. A receiver's state outlives the sender's use of it:
+ *   - the domain and the port, because the connection holds a reference;
+ *   - the FIFO pages and queues, because they go only under the table lock with no port active, and a port stops being
+ *     active after its closer has had the locks of both ends.
+ * For VIRQs, pirqs, IPIs and unmasking the receiving port's own lock does the same.
+ *
+ * A dying domain: is_dying is set first, evtchn_port_alloc() looks at it under the table lock, so when the sweep of relinquish has found
+ * no active port there never will be one again.
+ */
+#include <core/console.h>
+#include <core/panic.h>
+#include <core/softirq.h>
+#include <ipc/evtchn_port.h>
+#include <ipc/pirq.h>
+#include <lib/errno.h>
+#include <memory/heap.h>
+#include <memory/xmalloc.h>
+
+#define SWEEP_BATCH	64	/* ports closed between two looks at the clock */
+#define BUSY_TRIES	16	/* ports looked at for one that the guest has done with */
+
+bool evtchn_lock_second(const struct evtchn *held, struct evtchn *second)
+{
+	if (spin_trylock(&second->lock))
+		return true;
+	if (second < held)
+		return false;
+	/* Whoever holds it never waits for a lock below its own. */
+	while (!spin_trylock(&second->lock))
+		cpu_relax();
+	return true;
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------------------------- */
+
+/* Add to the tail of the free list. */
+static void free_list_add(struct evtchn_domain *ed, const struct domain *d, struct evtchn *chn)
+{
+	chn->u.next_free = 0;
+	if (ed->free_tail)
+		evtchn_of(d, ed->free_tail)->u.next_free = chn->port;
+	else
+		ed->free_head = chn->port;
+	ed->free_tail = chn->port;
+}
+
+static struct evtchn *free_list_take(struct evtchn_domain *ed, const struct domain *d)
+{
+	struct evtchn *chn = evtchn_of(d, ed->free_head);
+
+	if (!chn)
+		return NULL;
+	ed->free_head = chn->u.next_free;
+	if (!ed->free_head)
+		ed->free_tail = 0;
+	return chn;
+}
+
+/* The ABI in use decides how many ports there may be. */
+static u32 port_limit(const struct evtchn_domain *ed)
+{
+	return ed->fifo ? ed->limit : min(ed->limit, (u32)EVTCHN_2L_NR_CHANNELS);
+}
+
+/* One bucket more. The table lock is held. */
+static int grow(struct domain *d)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u32 first = ALIGN_DOWN(ed->valid, (u32)EVTCHN_PER_BUCKET), end = first + EVTCHN_PER_BUCKET, from = ed->valid;
+	struct evtchn ***group, **bucket;
+
+	if (from >= port_limit(ed))
+		return -ENOSPC;
+	group = &ed->group[first / EVTCHN_PER_GROUP];
+	if (!*group && !(*group = alloc_page_zeroed()))
+		return -ENOMEM;
+	bucket = &(*group)[first % EVTCHN_PER_GROUP / EVTCHN_PER_BUCKET];
+	if (!*bucket) {
+		struct evtchn *ports = alloc_page_zeroed();
+
+		if (!ports)
+			return -ENOMEM;
+		for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++) {
+			spinlock_init(&ports[i].lock, LOCK_EVTCHN_PORT, "event channel");
+			ports[i].port = first + i;
+		}
+		*bucket = ports;
+	}
+	end = min(end, port_limit(ed));
+	atomic_store(&ed->valid, end);
+	for (u32 port = max(from, 1u); port < end; port++)
+		free_list_add(ed, d, evtchn_of(d, port));
+	return 0;
+}
+
+/* A free port that the guest has no longer in a queue. The table lock is held. */
+static struct evtchn *take_idle_port(struct domain *d)
+{
+	struct evtchn_domain *ed = d->evtchn;
+
+	for (unsigned i = 0; i < BUSY_TRIES; i++) {
+		struct evtchn *chn = free_list_take(ed, d);
+
+		if (!chn)
+			return NULL;
+		if (!ed->fifo || !evtchn_fifo_is_linked(ed->fifo, chn))
+			return chn;
+		free_list_add(ed, d, chn);
+	}
+	return NULL;
+}
+
+int evtchn_port_alloc(struct domain *d, struct evtchn **out)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u64 flags = spin_lock_irqsave(&ed->lock);
+	struct evtchn *chn = NULL;
+	int rc = 0;
+
+	if (d->is_dying)
+		rc = -EINVAL;
+	else
+		chn = take_idle_port(d);
+	if (!rc && !chn) {
+		rc = grow(d);
+		chn = rc ? NULL : take_idle_port(d);
+		if (!rc && !chn)
+			rc = -ENOSPC;
+	}
+	if (chn) {
+		chn->state = EVTCHN_RESERVED;
+		chn->vcpu = 0;
+		chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+		chn->early = false;
+		ed->active++;
+		*out = chn;
+	}
+	spin_unlock_irqrestore(&ed->lock, flags);
+	return rc;
+}
+
+static void clear_pending(struct domain *d, struct evtchn *chn)
+{
+	struct evtchn_fifo *fifo = d->evtchn->fifo;
+
+	if (fifo)
+		evtchn_fifo_clear_pending(fifo, chn);
+	else if (chn->port < EVTCHN_2L_NR_CHANNELS)
+		clear_bit(chn->port, d->shared_info->evtchn_pending);
+}
+
+void evtchn_port_free(struct domain *d, struct evtchn *chn)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u64 flags = spin_lock_irqsave(&ed->lock);
+
+	/* Waits for an interrupt that is being delivered to a port not yet or no longer bound. */
+	spin_lock(&chn->lock);
+	BUG_ON(chn->state != EVTCHN_RESERVED);
+	clear_pending(d, chn);
+	chn->state = EVTCHN_FREE;
+	free_list_add(ed, d, chn);
+	spin_unlock(&chn->lock);
+	ed->active--;
+	spin_unlock_irqrestore(&ed->lock, flags);
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------------------------ */
+
+/* What has to be undone outside the locks once a port is RESERVED. */
+struct closed { u8 state; u32 pirq; struct domain *peer; };
+
+/* Take the port from its user. -EINVAL when it has none. */
+static int detach(struct domain *d, struct evtchn *chn, struct closed *was)
+{
+	u64 flags;
+	struct evtchn *peer;
+
+again:
+	flags = spin_lock_irqsave(&chn->lock);
+	if (!evtchn_usable(chn)) {
+		spin_unlock_irqrestore(&chn->lock, flags);
+		return -EINVAL;
+	}
+	*was = (struct closed){ .state = chn->state };
+	switch (chn->state) {
+	case EVTCHN_INTERDOMAIN:
+		peer = chn->u.peer.chn;
+		if (!evtchn_lock_second(chn, peer)) {
+			spin_unlock_irqrestore(&chn->lock, flags);
+			cpu_relax();
+			goto again;
+		}
+		was->peer = chn->u.peer.domain;
+		peer->u.remote_domid = d->id;
+		peer->state = EVTCHN_UNBOUND;
+		spin_unlock(&peer->lock);
+		break;
+	case EVTCHN_VIRQ: {
+		struct vcpu *v = d->vcpus[virq_is_global(chn->u.virq) ? 0 : chn->vcpu];
+
+		atomic_store(&v->evtchn->virq_port[chn->u.virq], 0);
+		break;
+	}
+	case EVTCHN_PIRQ:
+		was->pirq = chn->u.pirq;
+		break;
+	}
+	chn->state = EVTCHN_RESERVED;
+	spin_unlock_irqrestore(&chn->lock, flags);
+	return 0;
+}
+
+int evtchn_close(struct domain *d, u32 port)
+{
+	struct evtchn *chn = evtchn_of(d, port);
+	struct closed was;
+	int rc;
+
+	if (!chn)
+		return -EINVAL;
+	rc = detach(d, chn, &was);
+	if (rc)
+		return rc;
+	if (was.state == EVTCHN_PIRQ)
+		pirq_unbind(d, was.pirq);
+	evtchn_port_free(d, chn);
+	if (was.state == EVTCHN_INTERDOMAIN) {
+		domain_put(was.peer);	/* held by our port */
+		domain_put(d);		/* held by the peer's */
+	}
+	return 0;
+}
+
+/* Close every port from ed->sweep on. -ERESTART when something else waits for this CPU. */
+static int close_all(struct domain *d, bool start)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u32 port = start ? 1 : READ_ONCE(ed->sweep);
+
+	for (u32 n = 1; port < READ_ONCE(ed->valid); port++, n++) {
+		(void)!evtchn_close(d, port);
+		if (n % SWEEP_BATCH == 0 && softirq_pending()) {
+			WRITE_ONCE(ed->sweep, port + 1);
+			return -ERESTART;
+		}
+	}
+	WRITE_ONCE(ed->sweep, 1);
+	return 0;
+}
+
+/* Under the table lock with no port active: forget the ports that only the FIFO ABI can have. */
+static void back_to_2level(struct domain *d)
+{
+	struct evtchn_domain *ed = d->evtchn;
+
+	evtchn_fifo_destroy(d);
+	ed->free_head = ed->free_tail = 0;
+	atomic_store(&ed->valid, min(ed->valid, port_limit(ed)));
+	for (u32 port = 1; port < ed->valid; port++)
+		free_list_add(ed, d, evtchn_of(d, port));
+}
+
+int evtchn_reset(struct domain *d, bool start)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	int rc = close_all(d, start);
+	u64 flags;
+
+	if (rc)
+		return rc;
+	flags = spin_lock_irqsave(&ed->lock);
+	if (ed->active)
+		rc = -EAGAIN;
+	else if (ed->fifo)
+		back_to_2level(d);
+	spin_unlock_irqrestore(&ed->lock, flags);
+	return rc;
+}
+
+/* --- life cycle --------------------------------------------------------------------------------------------------------------- */
+
+static int create(struct domain *d)
+{
+	struct evtchn_domain *ed = xnew(struct evtchn_domain);
+	u32 max_port = d->limits.evtchn_port ?: EVTCHN_FIFO_NR_CHANNELS - 1;
+
+	if (!ed)
+		return -ENOMEM;
+	spinlock_init(&ed->lock, LOCK_EVTCHN, "event channels");
+	ed->limit = min(max_port, EVTCHN_FIFO_NR_CHANNELS - 1u) + 1;
+	ed->sweep = 1;
+	d->evtchn = ed;
+	return 0;
+}
+
+static int vcpu_create_hook(struct vcpu *v)
+{
+	struct evtchn_vcpu *ev = xnew(struct evtchn_vcpu);
+
+	if (!ev)
+		return -ENOMEM;
+	spinlock_init(&ev->fifo_lock, LOCK_EVTCHN_FIFO, "event queue");
+	ev->poll_port = POLL_NONE;
+	v->evtchn = ev;
+	return 0;
+}
+
+static int relinquish(struct domain *d)
+{
+	/* A port that somebody is just binding on the domain's behalf is found at the next call. */
+	int rc = evtchn_reset(d, false);
+
+	return rc == -EAGAIN ? -ERESTART : rc;
+}
+
+static void vcpu_destroy_hook(struct vcpu *v)
+{
+	xfree(v->evtchn);
+	v->evtchn = NULL;
+}
+
+static void destroy(struct domain *d)
+{
+	struct evtchn_domain *ed = d->evtchn;
+
+	if (!ed)
+		return;
+	BUG_ON(ed->active || ed->fifo);
+	for (unsigned g = 0; g < EVTCHN_GROUPS && ed->group[g]; g++) {
+		for (unsigned b = 0; b < PAGE_SIZE / sizeof(void *) && ed->group[g][b]; b++)
+			free_page(ed->group[g][b]);
+		free_page(ed->group[g]);
+	}
+	xfree(ed);
+	d->evtchn = NULL;
+}
+
+DOMAIN_MODULE(evtchn_module) = {
+	.name = "evtchn", .order = MODULE_EVTCHN,
+	.create = create, .vcpu_create = vcpu_create_hook,
+	.relinquish = relinquish, .vcpu_destroy = vcpu_destroy_hook, .destroy = destroy,
+};
+
+static void console_has_input(void) { virq_send_global(VIRQ_CONSOLE); }
+static void domain_died(struct domain *d) { virq_send_global(VIRQ_DOM_EXC); }
+
+void evtchn_init(void)
+{
+	console_input_notify = console_has_input;
+	domain_died_hook = domain_died;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Event channels: sending, the 2-level ABI, VIRQs, and who waits for events. Locks: see evtchn.c. The hot path starts at evtchn_send(). */
+#include <ipc/evtchn_port.h>
+#include <lib/errno.h>
+#include <sched/sched.h>
+
+void evtchn_mark_pending(struct vcpu *v)
+{
+	/* The mask does not matter here: a vCPU that polls, or blocks and so unmasks, is to notice as well. */
+	if (!atomic_xchg(&v->info->evtchn_upcall_pending, 1))
+		vcpu_kick(v);
+}
+
+bool vcpu_event_pending(const struct vcpu *v)
+{
+	const struct vcpu_info *info = v->info;
+
+	return READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask);
+}
+
+void evtchn_vcpu_info_moved(struct vcpu *v)
+{
+	/*
+	 * A sender sets the pending bit before it reads v->info. One that still saw the old page has thus set its bit by
+	 * now or will set no other: with all selector bits set the guest finds it.
+	 */
+	smp_mb();
+	if (!READ_ONCE(v->domain->evtchn->fifo))
+		atomic_store(&v->info->evtchn_pending_sel, ~0UL);
+	evtchn_mark_pending(v);
+}
+
+/* --- polling ------------------------------------------------------------------------------------------------------------------ */
+
+void evtchn_poll_start(struct vcpu *v, u32 port)
+{
+	if (atomic_xchg(&v->evtchn->poll_port, port) == POLL_NONE)
+		atomic_fetch_add(&v->domain->evtchn->pollers, 1);
+}
+
+void evtchn_poll_stop(struct vcpu *v)
+{
+	if (atomic_xchg(&v->evtchn->poll_port, POLL_NONE) != POLL_NONE)
+		atomic_sub_fetch(&v->domain->evtchn->pollers, 1);
+}
+
+static __noinline void wake_pollers(struct domain *d, u32 port)
+{
+	for_each_vcpu(d, v) {
+		u32 p = READ_ONCE(v->evtchn->poll_port);
+
+		if (p == port || p == 0) {
+			evtchn_poll_stop(v);
+			vcpu_clear_pause_flag(v, VPF_POLL);
+		}
+	}
+}
+
+/* --- delivery ----------------------------------------------------------------------------------------------------------------- */
+
+/* Returns whether the port was not pending before. */
+static bool set_pending_2level(struct domain *d, u32 port, struct vcpu *v)
+{
+	struct shared_info *s = d->shared_info;
+
+	if (unlikely(port >= EVTCHN_2L_NR_CHANNELS) || test_and_set_bit(port, s->evtchn_pending))
+		return false;
+	if (v && !test_bit(port, s->evtchn_mask) && !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
+		evtchn_mark_pending(v);
+	return true;
+}
+
+static bool is_pending(struct domain *d, const struct evtchn *chn)
+{
+	struct evtchn_fifo *fifo = READ_ONCE(d->evtchn->fifo);
+
+	if (fifo)
+		return evtchn_fifo_is_pending(fifo, chn);
+	return chn->port < EVTCHN_2L_NR_CHANNELS && test_bit(chn->port, d->shared_info->evtchn_pending);
+}
+
+void evtchn_deliver(struct domain *d, struct evtchn *chn)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct evtchn_fifo *fifo = atomic_load(&ed->fifo);
+	bool news;
+
+	/* A domain may have ports before it has vCPUs, but none with the FIFO ABI. */
+	if (likely(fifo))
+		news = evtchn_fifo_set_pending(d, fifo, chn);
+	else
+		news = set_pending_2level(d, chn->port, d->vcpus[READ_ONCE(chn->vcpu)]);
+	/* The pending bit was set by a locked instruction: whoever begins to poll after this look finds it. */
+	if (news && unlikely(READ_ONCE(ed->pollers)))
+		wake_pollers(d, chn->port);
+}
+
+int evtchn_send(struct domain *d, u32 port)
+{
+	struct evtchn *chn = evtchn_of(d, port);
+	u64 flags;
+	int rc = 0;
+
+	if (unlikely(!chn))
+		return -EINVAL;
+	flags = spin_lock_irqsave(&chn->lock);
+	if (likely(chn->state == EVTCHN_INTERDOMAIN))
+		evtchn_deliver(chn->u.peer.domain, chn->u.peer.chn);
+	else if (chn->state == EVTCHN_IPI)
+		evtchn_deliver(d, chn);
+	else if (chn->state != EVTCHN_UNBOUND)	/* nobody there yet, or no longer: silence */
+		rc = -EINVAL;
+	spin_unlock_irqrestore(&chn->lock, flags);
+	return rc;
+}
+
+int evtchn_unmask(struct domain *d, u32 port)
+{
+	struct evtchn *chn = evtchn_of(d, port);
+	struct evtchn_fifo *fifo;
+	u64 flags;
+
+	if (!chn)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&chn->lock);
+	if (evtchn_usable(chn)) {
+		struct vcpu *v = d->vcpus[chn->vcpu];
+
+		fifo = atomic_load(&d->evtchn->fifo);
+		if (fifo)
+			evtchn_fifo_unmask(d, fifo, chn);
+		else if (v && port < EVTCHN_2L_NR_CHANNELS && test_and_clear_bit(port, d->shared_info->evtchn_mask) &&
+			 test_bit(port, d->shared_info->evtchn_pending) &&
+			 !test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
+			evtchn_mark_pending(v);
+	}
+	spin_unlock_irqrestore(&chn->lock, flags);
+	return 0;
+}
+
+int evtchn_port_is_pending(struct domain *d, u32 port)
+{
+	struct evtchn *chn = evtchn_of(d, port);
+	u64 flags;
+	int rc;
+
+	if (!chn)
+		return -EINVAL;
+	flags = spin_lock_irqsave(&chn->lock);
+	rc = evtchn_usable(chn) && is_pending(d, chn);
+	spin_unlock_irqrestore(&chn->lock, flags);
+	return rc;
+}
+
+/* --- from the hypervisor ------------------------------------------------------------------------------------------------------ */
+
+void virq_send_vcpu(struct vcpu *v, u32 virq)
+{
+	struct domain *d = v->domain;
+	struct evtchn *chn = evtchn_of(d, atomic_load(&v->evtchn->virq_port[virq]));
+	u64 flags;
+
+	if (!chn)
+		return;
+	flags = spin_lock_irqsave(&chn->lock);
+	/* The port may have been closed, and bound to something else, since the look. */
+	if (chn->state == EVTCHN_VIRQ && chn->u.virq == virq && (virq_is_global(virq) || chn->vcpu == v->id))
+		evtchn_deliver(d, chn);
+	spin_unlock_irqrestore(&chn->lock, flags);
+}
+
+void virq_send_global(u32 virq)
+{
+	struct domain *d = hardware_domain;
+	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
+
+	if (v)
+		virq_send_vcpu(v, virq);
+}
+
+void evtchn_send_pirq(struct domain *d, u32 port)
+{
+	struct evtchn *chn = evtchn_of(d, port);
+	u64 flags;
+
+	if (!chn)
+		return;
+	flags = spin_lock_irqsave(&chn->lock);
+	/* RESERVED: evtchn_bind_pirq() has not finished. A stale port number can find it so too; then the event is lost with the port. */
+	if (chn->state == EVTCHN_PIRQ || chn->state == EVTCHN_RESERVED)
+		evtchn_deliver(d, chn);
+	spin_unlock_irqrestore(&chn->lock, flags);
+}
