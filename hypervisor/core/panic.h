@@ -29,5 +29,9 @@ void panic_warn(const char *file, int line, const char *cond);
 /* Machine power: the noreboot parameter is obeyed by machine_restart's automatic callers, not here. */
 void machine_restart(void) __noreturn;
 void machine_halt(void) __noreturn;
+/* Switch the machine off by ACPI if the tables say how, else halt. */
+void machine_poweroff(void) __noreturn;
+/* The noreboot parameter. */
+bool panic_noreboot(void);
 
 #endif

@@ -18,7 +18,11 @@ extern u64 percpu_offset[MAX_CPUS];
 #define per_cpu(var, cpu)	(*(__typeof__(&(var)))((u64)&(var) + percpu_offset[cpu]))
 #define this_cpu(var)		(*(__typeof__(&(var)))((u64)&(var) + cpu_info()->percpu_offset))
 
-/* Make the CPU's copy of the variables. 0 or -ENOMEM. Boot and CPU bring-up. */
-int __must_check percpu_init_cpu(unsigned cpu);
+/* Bytes of one copy. */
+size_t percpu_size(void);
+/* Keep the initial values: first thing on the boot CPU, before any of them changes. */
+void percpu_init_boot(void);
+/* Give a CPU its copy, in memory of percpu_size() bytes that stays its own. */
+void percpu_init_cpu(unsigned cpu, void *copy);
 
 #endif

@@ -93,8 +93,8 @@ struct domain {
 	bool privileged;		/* (c) may use the tools' and hardware interfaces; compare no ids for this */
 	bool hardware;			/* (c) owns the physical devices */
 	bool is_dying;			/* (a) set once by domain_kill */
-	bool is_shut_down;		/* (d) */
-	u8 shutdown_reason;		/* (d) SHUTDOWN_* */
+	bool is_shut_down;		/* (a) */
+	u8 shutdown_reason;		/* SHUTDOWN_*, written by whoever set is_shut_down */
 	const struct guest_ops *ops;	/* (c) */
 	struct spinlock lock;
 	u32 refcount;			/* (a) */
@@ -102,7 +102,7 @@ struct domain {
 	u32 max_vcpus;			/* (c) size of vcpus[] */
 	struct vcpu **vcpus;		/* entries (d), NULL until created */
 	struct shared_info *shared_info; /* (c) */
-	struct list_node list;		/* domain_list */
+	struct list list;		/* domain_list */
 	u8 handle[16];			/* (d) UUID */
 
 	struct spinlock page_lock;
@@ -125,6 +125,7 @@ struct domain {
 	s64 time_offset_seconds;	/* (d) guest wall clock = ours + this */
 	u32 watchdog_inuse;		/* sched/watchdog.c */
 	struct timer watchdog_timer[2];
+	struct domain_limits { u32 grant_frames, maptrack_frames, evtchn_port; } limits; /* (c) 0: the module's default */
 	u64 relinquish_step;		/* domain_kill progress: which module, and */
 	u64 relinquish_cursor;		/* … how far within it */
 };
@@ -162,6 +163,8 @@ struct domain_config {
 int __must_check domain_create(const struct domain_config *cfg, struct domain **out);
 /* Add vCPU id, down. Caller holds d->lock or the domain is not yet visible. */
 int __must_check vcpu_create(struct domain *d, u32 id, unsigned cpu, struct vcpu **out);
+/* Undo a vcpu_create(): the vCPU never ran. */
+void vcpu_discard(struct vcpu *v);
 /* Find a domain and take a reference; NULL when there is none. DOMID_SELF is not understood here. */
 struct domain *domain_get(u16 id);
 /* Take another reference to a domain that is already referenced. */
@@ -189,5 +192,13 @@ extern struct domain *dom_xen, *dom_io;
 void domains_init(void);
 /* Print domains and vCPUs: debug key 'd'/'q'. */
 void domains_dump(void);
+void vcpu_dump(const struct vcpu *v);
+
+/*
+ * How domain/ reaches what stands below it: set once at boot. stop: no vCPU of the domain may run from now on (sched/); died: tell whoever manages
+ * domains (ipc/, VIRQ_DOM_EXC).
+ */
+extern void (*domain_stop_hook)(struct domain *d);
+extern void (*domain_died_hook)(struct domain *d);
 
 #endif

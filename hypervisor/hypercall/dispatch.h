@@ -74,8 +74,6 @@ HYPERCALL(do_callback_op);
 HYPERCALL(do_event_channel_op);
 HYPERCALL(do_physdev_op);
 HYPERCALL(do_sysctl);
-HYPERCALL(do_domctl);
-HYPERCALL(do_kexec_op);
 HYPERCALL(do_mca);
 
 #endif

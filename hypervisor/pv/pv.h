@@ -9,6 +9,7 @@
 #ifndef PV_PV_H
 #define PV_PV_H
 
+#include <core/segments.h>
 #include <domain/domain.h>
 #include <x86/pte.h>
 #include <x86/segment.h>
@@ -107,6 +108,8 @@ void pv_put_frame_type(struct domain *d, mfn_t m);
 void pv_write_cr3(struct vcpu *v);
 /* #PF from the guest on a page that is mapped read-only because it is a page table: emulate the write. True when done. */
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code);
+/* Validate a table of that level and pin it, as MMUEXT_PIN_*_TABLE does; runs to the end. For Domain 0's builder. */
+int __must_check pv_pin_table(struct domain *d, mfn_t m, unsigned level);
 /* New base table for a vCPU. For set_context and MMUEXT_NEW_BASEPTR. */
 int __must_check pv_new_kernel_l4(struct vcpu *v, mfn_t m);
 /* Recount every reference of every frame from scratch and compare. Returns the number of differences, each printed. All domains paused by the caller. */

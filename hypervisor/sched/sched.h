@@ -10,11 +10,16 @@
 
 #include <domain/domain.h>
 
+/*
+ * May it run? No pause flag of its own, no pause count of its own or its domain's, and the domain neither shut down nor dying. Whoever
+ * changes one of these must tell the scheduler afterwards: vcpu_wake() or vcpu_sleep_*(); the functions below do.
+ */
+bool vcpu_runnable(const struct vcpu *v);
 /* Make a vCPU that has become runnable run (clears nothing itself). Any context. */
 void vcpu_wake(struct vcpu *v);
-/* An event arrived: clear VPF_BLOCKED (and VPF_POLL where it polls for it) and wake, or kick the CPU it runs on so that it notices. Any context. */
+/* An event arrived: clear VPF_BLOCKED and VPF_POLL and wake, or kick the CPU it runs on so that it notices. Any context. */
 void vcpu_kick(struct vcpu *v);
-/* Stop it running; nosync does not wait until it is off its CPU. */
+/* Stop it running, when it is no longer runnable; nosync does not wait until it is off its CPU. sync: interrupts on, not on current. */
 void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
 /* Nested pause from outside. Not on current, except nosync. */
@@ -24,7 +29,7 @@ void vcpu_unpause(struct vcpu *v);
 void domain_pause(struct domain *d);
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
-/* Set / clear VPF_* bits of a vCPU and let the scheduler see it. */
+/* Set / clear VPF_* bits of a vCPU and let the scheduler see it. Any context. */
 void vcpu_set_pause_flag(struct vcpu *v, u32 flag);
 void vcpu_clear_pause_flag(struct vcpu *v, u32 flag);
 
@@ -34,21 +39,48 @@ void sched_yield(void);
 
 /* 0; -EINVAL when no CPU of the set is online. */
 int __must_check sched_set_affinity(struct vcpu *v, const cpumask_t *hard);
+void sched_get_affinity(const struct vcpu *v, cpumask_t *hard);
+/* Run v on this CPU only, until cpu < 0 gives it back its affinity. 0; -EINVAL no such CPU online; -EBUSY overridden already. */
+int __must_check sched_pin_override(struct vcpu *v, int cpu);
+/* A domain's share of CPU time relative to others': 1..65535, default 256. 0 or -EINVAL. */
+int __must_check sched_set_weight(struct domain *d, u32 weight);
 
 /* Time spent per RUNSTATE_* so far. */
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out);
+/*
+ * Where the guest wants to see its run state and a second copy of its time parameters: guest virtual addresses in its kernel's address
+ * space, 0: nowhere. They are written at each switch and now when v is current.
+ */
+void runstate_set_area(struct vcpu *v, u64 va);
+void guest_time_set_area(struct vcpu *v, u64 va);
+/*
+ * Write what could not be written while another address space was loaded. Called whenever current's kernel address space gets loaded
+ * (pv_toggle_mode); next to nothing when there is nothing to do.
+ */
+void guest_areas_flush(void);
+/* Refresh v->info->time: the pvclock parameters of this CPU have changed, or v->info has moved. For current, any context. */
+void guest_time_refresh(struct vcpu *v);
+
+/* SCHEDOP_watchdog for the current domain: the watchdog's id (for id 0), 0, -EINVAL, -ENOSPC. seconds 0: stop. */
+long watchdog_op(struct domain *d, u32 id, u32 seconds);
 
 /*
  * Leave prev and enter next on this CPU. Called by schedule(), interrupts off; implemented by domain/switch.c; returns only on the way into next's
- * guest (it resets the stack).
+ * guest (it resets the stack). On its way it calls sched_context_saved(prev) when nothing of prev's state is in use on this CPU
+ * (what is left lazily in registers is found through vcpu_sync_state()), and then, with next's address space loaded
+ * and current set, sched_switched_in(next); both with interrupts off.
  */
 void context_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
+void sched_context_saved(struct vcpu *prev);
+void sched_switched_in(struct vcpu *next);
 /* Make sure the state of v (FPU, segments …) is in memory and not on some CPU; v is not running. */
 void vcpu_sync_state(struct vcpu *v);
 
 /* Boot: choose the scheduler, make the idle vCPU of each CPU. */
 void sched_init(void);
 int __must_check sched_init_cpu(unsigned cpu);
+/* The CPU has left cpu_online: send its vCPUs elsewhere. On any other CPU. The CPU itself ends up in its idle vCPU. */
+void sched_offline_cpu(unsigned cpu);
 /* The idle loop of a CPU; never returns. */
 void idle_loop(void) __noreturn;
 void sched_dump(void);

@@ -52,5 +52,6 @@
 #define IST_NMI			1
 #define IST_MCE			2
 #define IST_DF			3
+#define IST_DB			4
 
 #endif

@@ -38,7 +38,7 @@ struct cpu_info {
 	struct vcpu *current;			/* whose context is loaded; an idle vCPU when none */
 	u32 cpu;
 	u32 pad;
-	u64 scratch[2];				/* entry code only */
+	u64 scratch[3];				/* entry code only; an odd number of words: guest_regs.es must be 16-byte aligned */
 };
 
 static __always_inline struct cpu_info *cpu_info(void)

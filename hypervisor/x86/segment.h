@@ -33,19 +33,5 @@ struct tss {
 
 struct idt_gate { u64 lo, hi; };
 struct table_ptr { u16 limit; u64 base; } __packed;
-
-/*
- * Build and load the calling CPU's GDT page, TSS and IDT, and its SYSCALL entry.
- * stack_top: first byte above the CPU's stack region. Interrupts off.
- */
-void segments_init_cpu(unsigned cpu);
-/* The CPU's GDT page (page 14 of every GDT window on that CPU). */
-mfn_t segments_gdt_page(unsigned cpu);
-/* Load GDTR for a window at base va (base of page 0), limit covering page 14. */
-void segments_load_gdt(u64 base);
-/* Back to the CPU's own GDT, not depending on any domain's mappings. */
-void segments_load_boot_gdt(void);
-/* Point LDTR at nr_ents descriptors at va; nr_ents 0 loads the null LDT. */
-void segments_load_ldt(u64 va, unsigned nr_ents);
 #endif
 #endif

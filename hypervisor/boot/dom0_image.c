@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Getting at Domain 0's kernel: from a boot module as distributions ship it to an ELF image in memory. */
+#include <boot/bzimage.h>
+#include <boot/dom0.h>
+#include <core/console.h>
+#include <core/panic.h>
+#include <memory/heap.h>
+
+static unsigned order_for(u64 bytes)
+{
+	unsigned order = 0;
+
+	while ((PAGE_SIZE << order) < bytes)
+		order++;
+	return order;
+}
+
+void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
+{
+	const char *error = NULL;
+	struct bzimage img;
+	unsigned work_order;
+	size_t work, out;
+	void *scratch;
+
+	if (bzimage_parse(paddr_to_virt(m->start), m->size, &img, &error))
+		boot_fail("Domain 0's kernel (the first module): %s", error);
+	if (img.format == UNPACK_ELF) {
+		*k = (struct dom0_kernel){ .elf = (void *)img.data, .size = img.len };
+		return;
+	}
+	error = unpack_unsupported(img.format);
+	if (error)
+		boot_fail("Domain 0's kernel (the first module): %s", error);
+
+	work = unpack_work_size(img.format, img.size);
+	work_order = order_for(work);
+	*k = (struct dom0_kernel){ .order = order_for(img.size), .allocated = true };
+	if (k->order > HEAP_MAX_ORDER || work_order > HEAP_MAX_ORDER)
+		boot_fail("Domain 0's kernel claims to be %zu MiB large", img.size >> 20);
+	k->elf = alloc_pages(k->order);
+	scratch = alloc_pages(work_order);
+	if (!k->elf || !scratch)
+		boot_fail("no %zu MiB of memory to unpack Domain 0's kernel", (img.size + work) >> 20);
+	if (unpack(img.data, img.len, k->elf, img.size, scratch, PAGE_SIZE << work_order, &out, &error))
+		boot_fail("cannot unpack Domain 0's kernel (the first module): %s", error);
+	free_pages(scratch, work_order);
+	k->size = out;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* From the first line of C to Domain 0: the order in which everything comes up. */
+#include <boot/bootinfo.h>
+#include <boot/cpu.h>
+#include <boot/dom0.h>
+#include <boot/memmap.h>
+#include <boot/protect.h>
+#include <boot/start.h>
+#include <core/acpi.h>
+#include <core/apic.h>
+#include <core/console.h>
+#include <core/hooks.h>
+#include <core/ioapic.h>
+#include <core/irq.h>
+#include <core/panic.h>
+#include <core/param.h>
+#include <core/percpu.h>
+#include <core/segments.h>
+#include <core/smp.h>
+#include <core/softirq.h>
+#include <core/timer.h>
+#include <hypercall/version.h>
+#include <memory/heap.h>
+#include <memory/map.h>
+#include <memory/xmalloc.h>
+#include <sched/sched.h>
+#include <x86/cpuid.h>
+#include <x86/cr.h>
+
+/* Kept for good: Domain 0's command line, and the modules until they are used. */
+static struct boot_info boot_info;
+
+extern pte_t boot_l4[];
+
+static void init_memory(void)
+{
+	struct ram_range ranges[MAX_RAM_RANGES];
+	paddr_t top = { 0 };
+	unsigned n;
+
+	memmap_init(&boot_info);
+	n = memmap_free_ranges(&boot_info, ranges, &top);
+	hyp_l4 = boot_l4;
+	memory_init(ranges, n, top);
+	core_ioremap = ioremap;
+	core_iounmap = iounmap;
+	core_zalloc = xzalloc;
+	core_free = xfree;
+}
+
+static void init_platform(void)
+{
+	acpi_init(boot_info.rsdp);
+	apic_init();
+	irq_init();
+	smp_init();
+	timer_init_cpu(0);
+	time_init();
+	console_init_irq();
+}
+
+/* The idle vCPU of this CPU becomes current: from here on `current` is always valid. */
+static void init_scheduling(void)
+{
+	sched_init();
+	if (sched_init_cpu(0))
+		panic("no memory for the run queue of CPU0");
+	cpu_info()->current = idle_domain->vcpus[0];
+	cpumask_set(0, &cpu_online);
+}
+
+static void enter_idle(void)
+{
+	idle_loop();
+}
+
+void start(u32 magic, u32 info)
+{
+	cpu_info()->percpu_offset = 0;
+	cpu_info()->cpu = 0;
+	cpu_info()->current = NULL;
+	nr_cpus = 1;
+	percpu_init_boot();
+	cpuid_init();
+	segments_init_cpu(0, NULL);
+
+	bootinfo_parse(magic, info, &boot_info);
+	params_parse(boot_info.cmdline);
+	console_init_early();
+	log_info("Lodge %s (%s), built %s with %s\n", lodge_version(), lodge_changeset(), lodge_date(), lodge_compiler());
+	log_info("boot loader: %s; command line: %s\n", boot_info.loader[0] ? boot_info.loader : "unknown", boot_info.cmdline);
+	log_info("processor: %s\n", cpu_features.brand);
+	cpu_check_features();
+	cpu_setup(true);
+	dom0_check_modules(&boot_info);
+
+	init_memory();
+	protect_image();
+	domains_init();
+	init_scheduling();
+	init_platform();
+	local_irq_enable();
+	smp_boot();
+	unmap_low_memory();
+
+	dom0_create(&boot_info);
+	console_end_boot();
+	log_info("Domain 0 starts\n");
+	domain_unpause(hardware_domain);
+	jump_with_fresh_stack(enter_idle);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Ticket locks and the check of their order. */
+#include <core/panic.h>
+#include <core/percpu.h>
+#include <core/spinlock.h>
+#include <x86/atomic.h>
+#include <x86/cr.h>
+
+#define MAX_HELD 12
+
+/* The locks this CPU holds, in the order taken. */
+struct held_locks { const struct spinlock *lock[MAX_HELD]; unsigned n; };
+static DEFINE_PER_CPU(struct held_locks, held_locks);
+static bool busted;
+
+void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
+{
+	*l = (struct spinlock)SPINLOCK_INIT((u16)level, name);
+}
+
+/* Interrupts may come between the steps: a handler's push and pop are balanced, so `held` is as before when it returns. */
+static void note_held(struct spinlock *l)
+{
+	struct held_locks *h = &this_cpu(held_locks);
+
+	if (unlikely(h->n == MAX_HELD))
+		panic("more than %d locks held taking %s", MAX_HELD, l->name);
+	h->lock[h->n] = l;
+	barrier();
+	h->n++;
+	l->cpu = (u16)(smp_processor_id() + 1);
+}
+
+static void note_released(struct spinlock *l)
+{
+	struct held_locks *h = &this_cpu(held_locks);
+	unsigned i = h->n;
+
+	l->cpu = 0;
+	while (i && h->lock[i - 1] != l)
+		i--;
+	if (unlikely(!i))
+		panic("lock %s released but not held", l->name);
+	for (; i < h->n; i++)
+		h->lock[i - 1] = h->lock[i];
+	h->n--;
+}
+
+static void check_order(const struct spinlock *l)
+{
+	const struct held_locks *h = &this_cpu(held_locks);
+
+	for (unsigned i = 0; i < h->n; i++)
+		if (unlikely(h->lock[i]->level >= l->level))
+			panic("lock order: %s (level %u) taken while %s (level %u) is held", l->name, l->level,
+			      h->lock[i]->name, h->lock[i]->level);
+}
+
+void spin_lock(struct spinlock *l)
+{
+	u32 ticket;
+
+	if (unlikely(busted))
+		return;
+	check_order(l);
+	ticket = atomic_fetch_add(&l->next, 1);
+	while (atomic_load(&l->owner) != ticket) {
+		if (unlikely(busted))
+			return;
+		cpu_relax();
+	}
+	note_held(l);
+}
+
+bool spin_trylock(struct spinlock *l)
+{
+	u32 owner = atomic_load(&l->owner);
+	u32 expected = owner;
+
+	if (unlikely(busted))
+		return true;
+	if (!atomic_try_cmpxchg(&l->next, &expected, owner + 1))
+		return false;
+	note_held(l);
+	return true;
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	if (unlikely(busted))
+		return;
+	note_released(l);
+	atomic_store(&l->owner, l->owner + 1);
+}
+
+u64 spin_lock_irqsave(struct spinlock *l)
+{
+	u64 flags = local_irq_save();
+
+	spin_lock(l);
+	return flags;
+}
+
+void spin_unlock_irqrestore(struct spinlock *l, u64 flags)
+{
+	spin_unlock(l);
+	local_irq_restore(flags);
+}
+
+void spin_lock_irq(struct spinlock *l)
+{
+	local_irq_disable();
+	spin_lock(l);
+}
+
+void spin_unlock_irq(struct spinlock *l)
+{
+	spin_unlock(l);
+	local_irq_enable();
+}
+
+bool spin_is_locked(const struct spinlock *l)
+{
+	return READ_ONCE(l->owner) != READ_ONCE(l->next);
+}
+
+void spinlocks_bust(void)
+{
+	busted = true;
+}
+
+void spinlocks_assert_none_held(void)
+{
+	const struct held_locks *h = &this_cpu(held_locks);
+
+	if (unlikely(h->n && !busted))
+		panic("lock %s still held on the way to a guest", h->lock[0]->name);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every way into the hypervisor from an exception, an interrupt or a guest's SYSCALL, and the one way back to a PV guest.
+ *
+ * All of them build a struct cpu_user_regs (ABI layout) on this CPU's stack: for an entry from a guest it is cpu_info's guest_regs.
+ * NMI, #MC, #DF and #DB come on their own IST stacks.
+ */
+#include <x86/layout.h>
+#include <x86/segment.h>
+#include <x86/fixup.h>
+#include "asm_offsets.h"
+
+#define VECTOR_SYSCALL	0x100	/* entry_vector of a SYSCALL: no exception has it */
+
+.macro SAVE_REGS
+	cld
+	push %rdi
+	push %rsi
+	push %rdx
+	push %rcx
+	push %rax
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+.endm
+
+/* Leaves rsp at the hardware frame, the error code word dropped. */
+.macro RESTORE_REGS
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rax
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	add $8, %rsp
+.endm
+
+	.section .text.entry, "ax", @progbits
+
+/* One stub per vector, 16 bytes each, found by index. */
+	.balign 16
+	.globl vector_stubs
+vector_stubs:
+	.set vec, 0
+	.rept 256
+	.balign 16
+	.if (vec == 8) || ((vec >= 10) && (vec <= 14)) || (vec == 17) || (vec == 21)
+	.else
+	push $0
+	.endif
+	movl $vec, 4(%rsp)
+	.if (vec == 1) || (vec == 2) || (vec == 8) || (vec == 18)
+	jmp ist_entry
+	.elseif (vec >= 32) && (vec != 0x80)
+	jmp irq_entry
+	.else
+	jmp trap_entry
+	.endif
+	.set vec, vec + 1
+	.endr
+
+trap_entry:
+	SAVE_REGS
+	mov %rsp, %rdi
+	testb $3, REGS_CS(%rsp)
+	jz 1f
+	xor %ebp, %ebp
+	call trap_dispatch
+	jmp ret_to_guest
+1:	call trap_dispatch
+	jmp ret_to_hypervisor
+
+irq_entry:
+	SAVE_REGS
+	mov %rsp, %rdi
+	testb $3, REGS_CS(%rsp)
+	jz 1f
+	xor %ebp, %ebp
+	call irq_dispatch
+	jmp ret_to_guest
+1:	call irq_dispatch
+
+ret_to_hypervisor:
+	RESTORE_REGS
+	iretq
+
+/*
+ * NMI, #MC, #DF and #DB. From the hypervisor: straight back to what was interrupted, which may be the first instruction of the SYSCALL stub with a
+ * guest's rsp. From a guest: guest_regs is free, so the frame moves there and all goes on as for any trap.
+ */
+ist_entry:
+	SAVE_REGS
+	testb $3, REGS_CS(%rsp)
+	jz 1f
+	mov %rsp, %rsi
+	mov %rsp, %rdi
+	or $STACK_SIZE - 1, %rdi
+	lea 1 - CPU_INFO_SIZE(%rdi), %rdi
+	mov %rdi, %rsp
+	mov $REGS_END / 8, %ecx
+	rep movsq
+	mov %rsp, %rdi
+	xor %ebp, %ebp
+	call trap_dispatch
+	jmp ret_to_guest
+1:	mov %rsp, %rdi
+	call trap_dispatch
+	jmp ret_to_hypervisor
+
+/*
+ * SYSCALL from ring 3. The CPU's stub (x86/segment.c) has saved rax in cpu_info.scratch[0], loaded rsp with the end of guest_regs' hardware
+ * frame, and pushed ss and the guest's rsp. rcx: return address; r11: rflags.
+ */
+	.globl syscall_entry
+syscall_entry:
+	push %r11
+	pushq $SEL_RING3_CS64
+	push %rcx
+	pushq $0
+	movl $VECTOR_SYSCALL, 4(%rsp)
+	mov CPU_INFO_SCRATCH - REGS_ERROR(%rsp), %rax
+	SAVE_REGS
+	xor %ebp, %ebp
+	sti
+	mov %rsp, %rdi
+	mov CPU_INFO_CURRENT(%rsp), %rbx
+	mov VCPU_PV(%rbx), %rax
+	cmpb $0, PV_KERNEL_MODE(%rax)
+	je 1f
+	call hypercall_dispatch
+	jmp ret_to_guest
+1:	call pv_syscall
+	jmp ret_to_guest
+
+/* The same from 32-bit code (AMD; Intel processors raise #UD instead). */
+	.globl syscall32_entry
+syscall32_entry:
+	push %r11
+	pushq $SEL_RING3_CS32
+	push %rcx
+	pushq $0
+	movl $VECTOR_SYSCALL, 4(%rsp)
+	mov CPU_INFO_SCRATCH - REGS_ERROR(%rsp), %rax
+	SAVE_REGS
+	xor %ebp, %ebp
+	sti
+	mov %rsp, %rdi
+	call pv_syscall32
+	jmp ret_to_guest
+
+/* SYSENTER: loses rip and rsp; the guest kernel's handler knows where to return. rsp: end of guest_regs' hardware frame. */
+	.globl sysenter_entry
+sysenter_entry:
+	pushq $SEL_RING3_DS
+	pushq $0
+	pushfq
+	pushq $SEL_RING3_CS32
+	pushq $0
+	pushq $0
+	movl $VECTOR_SYSCALL, 4(%rsp)
+	SAVE_REGS
+	xor %ebp, %ebp
+	sti
+	mov %rsp, %rdi
+	call pv_sysenter
+	/* fall through */
+
+/* The way back to a PV guest. rsp: cpu_info's guest_regs. */
+	.globl ret_to_guest
+ret_to_guest:
+	cli
+	call softirq_pending
+	test %al, %al
+	jnz do_softirqs
+	mov CPU_INFO_CURRENT(%rsp), %rbx
+	mov VCPU_INFO(%rbx), %rax
+	mov VCPU_PV(%rbx), %rcx
+	movzwl VINFO_PENDING(%rax), %eax	/* pending and mask lie side by side */
+	orb PV_NMI_PENDING(%rcx), %al
+	test %al, %al
+	jnz maybe_deliver
+restore_guest:
+	RESTORE_REGS
+guest_iret:
+	iretq
+	FIXUP guest_iret, guest_iret_failed
+
+do_softirqs:
+	sti
+	call softirq_run
+	jmp ret_to_guest
+
+maybe_deliver:
+	mov %rsp, %rdi
+	call pv_deliver_pending
+	jmp restore_guest
+
+/* iretq refused the guest's frame: rsp points at it, all other registers are the guest's. */
+guest_iret_failed:
+	pushq $0
+	SAVE_REGS
+	xor %ebp, %ebp
+	mov %rsp, %rdi
+	call pv_iret_failed
+	jmp ret_to_guest
+
+/* void enter_guest(void): drop the hypervisor's stack and enter the current vCPU's guest. */
+	.globl enter_guest
+enter_guest:
+	mov %rsp, %rax
+	or $STACK_SIZE - 1, %rax
+	lea 1 - CPU_INFO_SIZE(%rax), %rsp
+	xor %ebp, %ebp
+	jmp ret_to_guest
+
+/* void jump_with_fresh_stack(void (*fn)(void)): fn does not return. */
+	.globl jump_with_fresh_stack
+jump_with_fresh_stack:
+	mov %rsp, %rax
+	or $STACK_SIZE - 1, %rax
+	lea 1 - CPU_INFO_SIZE(%rax), %rsp
+	and $-16, %rsp
+	xor %ebp, %ebp
+	call *%rdi
+	ud2
+	.section .note.GNU-stack, "", @progbits
