@@ -190,16 +190,21 @@ class Runner:
                 os.killpg(process.pid, signal.SIGTERM)
 
 
+def names_test(name, full):
+    """A full name, or the beginning of one; its first words may be missing: disk is system/disk."""
+    return full.startswith(name) or f'/{name}' in full
+
+
 def select(tests, names, long):
-    """The tests that a name is equal to or a prefix of; without names, all but the long ones."""
+    """The tests that the names mean; without names, all but the long ones."""
     if not names:
         return [t for t in tests if long or not t.long]
     for name in names:
-        if not any(t.name.startswith(name) for t in tests):
+        if not any(names_test(name, t.name) for t in tests):
             say(f"error: there is no test '{name}'; ./check --list names them")
             sys.exit(2)
     chosen = [t for t in tests if any(t.name == name for name in names)]
-    prefixed = [t for t in tests if any(t.name.startswith(name) for name in names) and t not in chosen]
+    prefixed = [t for t in tests if any(names_test(name, t.name) for name in names) and t not in chosen]
     return chosen + [t for t in prefixed if long or not t.long]
 
 

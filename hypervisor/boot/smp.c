@@ -70,7 +70,7 @@ static bool start_cpu(unsigned cpu, u32 id, paddr_t page)
 	struct cpu_info *info = prepare_cpu(cpu, &ap_tables);
 
 	cpu_apic_id[cpu] = id;
-	info->current = idle_domain->vcpus[cpu];
+	info->vcpu = idle_domain->vcpus[cpu];
 	ap_boot_l4 = virt_to_paddr(hyp_l4).v;
 	ap_boot_stack = ALIGN_DOWN((u64)info, 16);
 	ap_alive = false;

@@ -20,6 +20,7 @@
 #include <core/softirq.h>
 #include <core/timer.h>
 #include <hypercall/version.h>
+#include <ipc/evtchn.h>
 #include <memory/heap.h>
 #include <memory/map.h>
 #include <memory/xmalloc.h>
@@ -65,8 +66,20 @@ static void init_scheduling(void)
 	sched_init();
 	if (sched_init_cpu(0))
 		panic("no memory for the run queue of CPU0");
-	cpu_info()->current = idle_domain->vcpus[0];
+	cpu_info()->vcpu = idle_domain->vcpus[0];
 	cpumask_set(0, &cpu_online);
+}
+
+static void tell_tools(struct domain *d)
+{
+	virq_send_global(VIRQ_DOM_EXC);
+}
+
+static void init_domains(void)
+{
+	domains_init();
+	domain_stop_hook = domain_pause_nosync;
+	domain_died_hook = tell_tools;
 }
 
 static void enter_idle(void)
@@ -78,7 +91,7 @@ void start(u32 magic, u32 info)
 {
 	cpu_info()->percpu_offset = 0;
 	cpu_info()->cpu = 0;
-	cpu_info()->current = NULL;
+	cpu_info()->vcpu = NULL;
 	nr_cpus = 1;
 	percpu_init_boot();
 	cpuid_init();
@@ -96,7 +109,7 @@ void start(u32 magic, u32 info)
 
 	init_memory();
 	protect_image();
-	domains_init();
+	init_domains();
 	init_scheduling();
 	init_platform();
 	local_irq_enable();

@@ -216,19 +216,39 @@ void console_input(char c)
 
 /* --- start and end --- */
 
-static void apply_devices(void)
+/* What was printed before the device was there. */
+static void replay(void (*put_one)(unsigned device, char c), unsigned device)
 {
-	u64 flags = console_lock();
+	u64 pos = 0;
+	char c;
 
-	for (unsigned i = 0; i < SERIAL_PORTS; i++)
-		if (opt_serial[i] != serial_in_use[i])
-			serial_in_use[i] = opt_serial[i] && serial_open(i);
-	console_unlock(flags);
+	while (ring_read_at(&log_ring, &pos, &c, 1)) {
+		if (c == '\n')
+			put_one(device, '\r');
+		put_one(device, c);
+	}
+}
+
+static void put_screen(unsigned device, char c)
+{
+	vga_put(c);
 }
 
 void console_init_early(void)
 {
-	apply_devices();
+	u64 flags = console_lock();
+
+	for (unsigned i = 0; i < SERIAL_PORTS; i++)
+		if (opt_serial[i] && serial_open(i)) {
+			serial_in_use[i] = true;
+			replay(serial_put, i);
+		}
+	if (opt_vga) {
+		vga_in_use = true;
+		vga_open();
+		replay(put_screen, 0);
+	}
+	console_unlock(flags);
 }
 
 void console_init_irq(void)
@@ -236,21 +256,6 @@ void console_init_irq(void)
 	for (unsigned i = 0; i < SERIAL_PORTS; i++)
 		if (serial_in_use[i])
 			serial_start_irq(i);
-}
-
-void console_init_vga(void)
-{
-	u64 flags, pos = 0;
-	char c;
-
-	if (!opt_vga || vga_in_use)
-		return;
-	flags = console_lock();
-	vga_open();
-	vga_in_use = true;
-	while (ring_read_at(&log_ring, &pos, &c, 1))
-		vga_put(c);
-	console_unlock(flags);
 }
 
 void console_end_boot(void)
@@ -292,7 +297,6 @@ static int parse_console(const char *s)
 	}
 	memcpy(opt_serial, serial, sizeof(serial));
 	opt_vga = vga;
-	apply_devices();
 	return 0;
 }
 

@@ -40,9 +40,11 @@ void console_ring_clear(void);
 
 /* Called by the serial driver for each byte received; handles Ctrl-A x3 and debug keys. Interrupt context. */
 void console_input(char c);
-/* Early: serial only, polled, before memory and interrupts. Then the screen, when memory is mapped; it shows what has been printed so far. Then interrupts. */
+/*
+ * Early, when the parameters have been parsed: serial (polled) and screen, which then show what has been printed so far. The boot page
+ * tables map the first 4 GiB. Later: serial interrupts.
+ */
 void console_init_early(void);
-void console_init_vga(void);
 void console_init_irq(void);
 /* Domain 0 takes the VGA console over (unless vga=keep). */
 void console_end_boot(void);

@@ -125,8 +125,6 @@ static void init_syscall(unsigned cpu, struct cpu_info *info)
 		wrmsr(MSR_SYSENTER_CS, SEL_HYP_CS);
 		wrmsr(MSR_SYSENTER_ESP, (u64)&info->guest_regs.es);
 		wrmsr(MSR_SYSENTER_EIP, (u64)sysenter_entry);
-	} else {
-		(void)wrmsr_safe(MSR_SYSENTER_CS, 0);
 	}
 }
 

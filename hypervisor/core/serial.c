@@ -113,8 +113,6 @@ int serial_configure(unsigned port, const char *s)
 	if (*s)
 		return -EINVAL;
 	*u = new;
-	if (u->open)
-		serial_open(port);
 	return 0;
 }
 

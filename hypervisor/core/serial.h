@@ -7,9 +7,9 @@
 
 #define SERIAL_PORTS	2	/* com1, com2 */
 
-/* Apply the value of com1= or com2= ("BAUD[,8n1[,BASE[,IRQ]]]"); takes effect at once on a port in use. 0 or -EINVAL. */
+/* Apply the value of com1= or com2= ("BAUD[,8n1[,BASE[,IRQ]]]"), before serial_open(). 0 or -EINVAL. */
 int serial_configure(unsigned port, const char *value);
-/* Program the port and start to use it, polled. False when there is no such device. Repeatable. */
+/* Program the port and start to use it, polled. False when there is no such device. */
 bool serial_open(unsigned port);
 /* Go over to interrupts for input and output, or a poll timer when there is no usable irq. Interrupts and timers work. Not under the console's lock. */
 void serial_start_irq(unsigned port);

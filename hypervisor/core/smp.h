@@ -14,5 +14,9 @@ void smp_kick(unsigned cpu);
 void smp_call(const cpumask_t *mask, void (*fn)(void *), void *data);
 /* Stop all other CPUs for good: panic, reboot. Does not wait long for one that does not answer. */
 void smp_stop_others(void);
+/* First thing an NMI handler does: when smp_stop_others() is why it came, this CPU stops here and does not return. */
+void smp_nmi(void);
+/* Boot: the IPI vectors. After irq_init(). */
+void smp_init(void);
 
 #endif

@@ -10,6 +10,8 @@
 
 enum softirq { SOFTIRQ_TIMER, SOFTIRQ_RCU, SOFTIRQ_TASKLET, SOFTIRQ_SCHEDULE, SOFTIRQ_COUNT };
 
+/* Boot, before the first softirq_raise(). */
+void softirq_init(void);
 void softirq_register(enum softirq nr, void (*handler)(void));
 /* Raise on the calling CPU. Any context. */
 void softirq_raise(enum softirq nr);

@@ -19,8 +19,9 @@ typedef s64 s_time_t;	/* nanoseconds since boot */
 s_time_t time_now(void);
 /* TSC frequency in kHz as calibrated at boot, and "cpu_khz" as told to guests. */
 u64 time_tsc_khz(void);
-/* System time of a TSC value read on this CPU. */
+/* System time of a TSC value read on this CPU, and the reverse. */
 s_time_t time_from_tsc(u64 tsc);
+u64 time_to_tsc(s_time_t t);
 /* Busy-wait. Any context. */
 void time_udelay(u64 us);
 
@@ -31,15 +32,25 @@ void time_udelay(u64 us);
 void time_fill_pvclock(struct vcpu_time_info *out);
 /* Number that changes whenever this CPU's pvclock parameters have changed. */
 u32 time_pvclock_generation(void);
+/* Hook: called on a CPU, as a soft-IRQ, after its parameters have changed, so that the running vCPU can be told. */
+extern void (*time_pvclock_changed)(void);
 
 /* Wall clock: nanoseconds since 1970-01-01 UTC at system time 0. */
 u64 wallclock_base(void);
 /* Domain 0 says that it was `sec`.`nsec` at system time `at`. Updates every domain's shared info through wallclock_changed hooks. */
 void wallclock_set(u64 sec, u32 nsec, s_time_t at);
+/* Hook: the wall clock was set; every domain's shared info needs the new base. */
+extern void (*wallclock_changed)(void);
 
-/* Boot: find a platform timer, calibrate the TSC and the APIC timer, read the RTC. */
+/* Boot: find a platform timer, calibrate the TSC and the APIC timer, read the RTC. After apic_init() and irq_init(). */
 void time_init(void);
-/* Secondary CPU bring-up: check (and compensate) its TSC against the boot CPU's. */
+/* Secondary CPU bring-up: check (and compensate) its TSC against the boot CPU's, which at the same time is in time_sync_cpu(). Interrupts off. */
 void time_init_cpu(void);
+/* Boot CPU, after starting that one: take part in its time_init_cpu(); returns when it is through, or does not come within a second. */
+void time_sync_cpu(unsigned cpu);
+/* Boot CPU, just before Domain 0 runs: all the time since time_init() makes the TSC's frequency more exact. */
+void time_end_boot(void);
+/* Print clocks: debug key 't' does it too. */
+void time_dump(void);
 
 #endif

@@ -198,6 +198,11 @@ static void free_vcpus(struct domain *d)
 	xfree(d->vcpus);
 }
 
+static bool is_shared(const void *page)
+{
+	return frame_read(virt_to_mfn(page)).v & FRAME_SHARED;
+}
+
 static void domain_free(struct domain *d)
 {
 	free_vcpus(d);
@@ -210,7 +215,8 @@ static void domain_free(struct domain *d)
 		xfree(d->ioports);
 		xfree(d->irqs);
 	}
-	if (d->shared_info)
+	/* A page that is still referenced is better lost than given to somebody else. */
+	if (d->shared_info && (!is_shared(d->shared_info) || !WARN_ON(unshare_page(d->shared_info))))
 		free_page(d->shared_info);
 	d->magic = 0;
 	xfree(d);
@@ -313,14 +319,11 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 		goto fail;
 	d->limits = (struct domain_limits){ cfg->max_grant_frames, cfg->max_maptrack_frames, cfg->max_evtchn_port };
 	rc = modules_create(d);
+	if (!rc)
+		rc = table_insert(d);
 	if (rc)
 		goto fail;
 	share_page_with_domain(d->shared_info, d, true);
-	rc = table_insert(d);
-	if (rc) {
-		(void)unshare_page(d->shared_info);
-		goto fail;
-	}
 	*out = d;
 	return 0;
 fail:

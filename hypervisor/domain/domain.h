@@ -123,7 +123,8 @@ struct domain {
 
 	u64 vm_assist;			/* (a) VMASST bits */
 	s64 time_offset_seconds;	/* (d) guest wall clock = ours + this */
-	u32 watchdog_inuse;		/* sched/watchdog.c */
+	u32 sched_weight;		/* share of CPU time, 0: default; sched/cpu.c */
+	u32 watchdog_inuse;		/* (d) sched/watchdog.c */
 	struct timer watchdog_timer[2];
 	struct domain_limits { u32 grant_frames, maptrack_frames, evtchn_port; } limits; /* (c) 0: the module's default */
 	u64 relinquish_step;		/* domain_kill progress: which module, and */
@@ -147,7 +148,7 @@ struct domain_module {
 	void (*destroy)(struct domain *d);	/* must cope with create() not having run or having failed */
 };
 #define DOMAIN_MODULE(var)	static const struct domain_module var __used __section(".domain_modules") __aligned(8)
-enum { MODULE_MEMORY = 10, MODULE_POLICY = 15, MODULE_SCHED = 20, MODULE_EVTCHN = 30, MODULE_GRANT = 40, MODULE_PIRQ = 50, MODULE_PV = 60, MODULE_HVM = 70 };
+enum { MODULE_MEMORY = 10, MODULE_POLICY = 15, MODULE_SCHED = 20, MODULE_WATCHDOG = 22, MODULE_VCPU_INFO = 25, MODULE_EVTCHN = 30, MODULE_VCPU_TIMER = 35, MODULE_GRANT = 40, MODULE_PIRQ = 50, MODULE_PV = 60, MODULE_HVM = 70 };
 
 struct domain_config {
 	u16 id;

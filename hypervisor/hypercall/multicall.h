@@ -3,6 +3,7 @@
 #ifndef HYPERCALL_MULTICALL_H
 #define HYPERCALL_MULTICALL_H
 
+#include <lib/types.h>
 #include <xen/xen.h>
 
 /* The entry that this CPU is executing, NULL outside a multicall: continuations are written there. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The hypercalls: number, who may call, how many arguments, handler. A number without a row answers -ENOSYS. */
 #include <hypercall/dispatch.h>
+#include <xen/arch-x86/xen-mca.h>
 
 #define ROW(nr, handler, nargs, who)	[nr] = { .fn = (handler), .flags = (who), .args = (nargs), .name = #nr }
 

@@ -11,7 +11,7 @@ void asm_offsets(void)
 	VALUE(CPU_INFO_SIZE, sizeof(struct cpu_info));
 	VALUE(CPU_INFO_RESERVE, ALIGN_UP(sizeof(struct cpu_info), 16UL));
 	OFFSET(CPU_INFO_PERCPU, struct cpu_info, percpu_offset);
-	OFFSET(CPU_INFO_CURRENT, struct cpu_info, current);
+	OFFSET(CPU_INFO_CURRENT, struct cpu_info, vcpu);
 	OFFSET(CPU_INFO_SCRATCH, struct cpu_info, scratch);
 	OFFSET(REGS_R15, struct cpu_user_regs, r15);
 	OFFSET(REGS_RBP, struct cpu_user_regs, rbp);
@@ -29,7 +29,7 @@ void asm_offsets(void)
 	OFFSET(VCPU_INFO, struct vcpu, info);
 	OFFSET(VCPU_PV, struct vcpu, pv);
 	OFFSET(PV_KERNEL_MODE, struct pv_vcpu, kernel_mode);
-	OFFSET(PV_NMI_PENDING, struct pv_vcpu, nmi_pending);
+	OFFSET(PV_PENDING, struct pv_vcpu, pending);
 	OFFSET(VINFO_PENDING, struct vcpu_info, evtchn_upcall_pending);
 	OFFSET(VINFO_MASK, struct vcpu_info, evtchn_upcall_mask);
 }

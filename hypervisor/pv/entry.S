@@ -192,7 +192,7 @@ ret_to_guest:
 	mov VCPU_INFO(%rbx), %rax
 	mov VCPU_PV(%rbx), %rcx
 	movzwl VINFO_PENDING(%rax), %eax	/* pending and mask lie side by side */
-	orb PV_NMI_PENDING(%rcx), %al
+	orb PV_PENDING(%rcx), %al
 	test %al, %al
 	jnz maybe_deliver
 restore_guest:

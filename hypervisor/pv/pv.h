@@ -11,6 +11,7 @@
 
 #include <core/segments.h>
 #include <domain/domain.h>
+#include <x86/cpuid.h>
 #include <x86/pte.h>
 #include <x86/segment.h>
 #include <x86/xstate.h>
@@ -27,9 +28,9 @@ struct pv_vcpu {
 	u64 kernel_sp;		/* stack for entries to the guest kernel (stack_switch) */
 	u16 kernel_ss;
 	u8 iopl;		/* virtual I/O privilege level, 0..3 */
-	bool syscall_masks_events;	/* CALLBACKF_mask_events per callback */
-	bool failsafe_masks_events;
-	struct { u64 eip; } cb[PV_CB_COUNT];	/* 0: none */
+	u8 pending;		/* PV_PENDING_*; (a): other CPUs set bits */
+	bool nmi_masked;	/* an NMI is being handled: until the next iret */
+	struct { u64 eip; bool masks_events; } cb[PV_CB_COUNT];	/* eip 0: none; CALLBACKF_mask_events */
 	struct pv_trap traps[256];
 
 	mfn_t kernel_l4;	/* guest_table: holds a type reference */
@@ -37,8 +38,11 @@ struct pv_vcpu {
 
 	u64 fs_base, gs_base_kernel, gs_base_user;	/* valid while not loaded; gs_base_* exchange roles with kernel_mode */
 	u16 sel_ds, sel_es, sel_fs, sel_gs;
-	u64 ctrlreg[8];		/* virtual CR0 (bits the guest may set), CR2 unused (lives in vcpu_info arch.cr2), CR4 */
-	u64 dr[8];		/* debug registers as the guest set them (dr6, dr7 included) */
+	u64 cr4;		/* virtual CR4: PV_CR4_GUEST bits only */
+	u64 dr[8];		/* debug registers as the guest set them (dr6, dr7 included; 4 and 5 unused) */
+	u32 tsc_aux;		/* MSR_TSC_AUX */
+	u64 iobmp;		/* guest kernel address of the I/O permission bitmap (PHYSDEVOP_set_iobitmap), ports < iobmp_limit */
+	u32 iobmp_limit;
 
 	mfn_t gdt_frames[14];	/* each holds a FRAME_SEGDESC reference */
 	u32 gdt_ents;
@@ -46,11 +50,8 @@ struct pv_vcpu {
 	u16 ldt_mapped;		/* bitmap of LDT window pages that are mapped */
 
 	struct xstate *xstate;	/* FPU and extended state */
-	bool fpu_dirty;		/* state is live in registers: save on switch */
 	bool cr0_ts;		/* virtual CR0.TS: next FPU use gives #NM to the guest */
 
-	bool nmi_pending, nmi_masked;
-	u64 nmi_eip;
 	u64 pt_result;		/* pv/pt job bookkeeping, private */
 };
 
@@ -58,7 +59,18 @@ struct pv_domain {
 	struct spinlock pt_lock;	/* page-table type transitions */
 	pte_t *perdomain_l3;		/* level-3 page of slot HYP_SLOT_PERDOMAIN */
 	void *pt_job;			/* pv/pagetable.c: validation or release in progress */
+	u32 cf8;			/* hardware domain: its PCI configuration address latch */
+	u8 cmos_index;			/* hardware domain: its RTC index latch */
 };
+
+/* Why the way out to the guest must call pv_deliver_pending() although no event is pending. */
+enum {
+	PV_PENDING_NMI = 1,
+	PV_PENDING_FAILSAFE = 2,	/* a segment register could not be reloaded */
+};
+
+/* CR4 bits that a guest decides on. */
+#define PV_CR4_GUEST	(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
 
 /* The window of a vCPU in the per-domain slot: 16 pages of GDT, 16 pages of LDT. */
 #define PV_WINDOW_PAGES		32
@@ -67,38 +79,104 @@ struct pv_domain {
 
 extern const struct guest_ops pv_ops;
 
-/* --- pv/traps.c, pv/inject.c: exceptions --- */
-/* C entry of every exception vector < 32; regs is the frame on this CPU's stack. */
+/* --- pv/traps.c --- */
+/* C entry of every exception vector < 32, and of INT 0x80; regs is the frame on this CPU's stack. Interrupts off. */
 void trap_dispatch(struct cpu_user_regs *regs);
-/* Make the guest kernel see an exception when the frame is next restored. #PF: also cr2. For current. */
+
+/* --- pv/inject.c: what the guest kernel sees --- */
+/* Make the guest kernel see an exception when the frame is next restored. #PF: also cr2. For current, interrupts off or on. */
 void pv_inject_trap(u8 vector, u32 error_code);
 void pv_inject_page_fault(u64 cr2, u32 error_code);
-/*
- * Build the frame of an event upcall, or NMI, on the guest kernel's stack, if one is due. Called by entry.S on the way out with interrupts off.
- */
+/* An INT n (or INT3, INTO, INT 0x80) of the guest whose frame already points behind it; len: length of that instruction. */
+void pv_inject_soft_int(u8 vector, unsigned len);
+/* Build the frame of an NMI or failsafe callback or event upcall on the guest kernel's stack, if one is due. Called by entry.S on the way out, interrupts off. */
 void pv_deliver_pending(struct cpu_user_regs *regs);
+/* SYSCALL from guest user mode; the same from 32-bit code; SYSENTER. */
+void pv_syscall(struct cpu_user_regs *regs);
+void pv_syscall32(struct cpu_user_regs *regs);
+void pv_sysenter(struct cpu_user_regs *regs);
+/* The processor refused the guest's frame on the way out: tell the guest by its failsafe callback. Interrupts off. */
+void pv_iret_failed(struct cpu_user_regs *regs);
+/* Make an NMI pending and the vCPU notice. Any context but NMI. */
+void pv_send_nmi(struct vcpu *v);
+
+/* --- pv/switch.c --- */
+void pv_switch_from(struct vcpu *v);
+void pv_switch_to(struct vcpu *v);
 /* Switch the loaded address space and GS base between the guest's kernel and user context. For current, interrupts off or on. */
 void pv_toggle_mode(struct vcpu *v);
-/* A selector is acceptable for a guest to load: RPL 3 forced, no hypervisor segments. */
-u16 pv_fixup_selector(u16 sel);
-bool pv_selector_ok(u16 sel);
+/* Make the hardware's CR0.TS and CR4 agree with what current has set (cr0_ts, cr4). */
+void pv_load_ts(const struct vcpu *v);
+void pv_load_cr4(const struct vcpu *v);
+/* Segment bases of current. which: SEGBASE_FS, SEGBASE_GS_USER, SEGBASE_GS_KERNEL. */
+u64 pv_get_segment_base(unsigned which);
+/* 0; -EINVAL non-canonical or no such base. */
+int __must_check pv_set_segment_base(unsigned which, u64 base);
+/* Load the user GS selector of current while in its kernel. A selector that the processor refuses becomes null. */
+void pv_load_user_gs_selector(u16 sel);
 
-/* --- pv/emulate.c --- */
-/* #GP or #UD from guest kernel: emulate if it is a privileged operation. True when done (registers updated). */
+/* --- pv/debugreg.c --- */
+/* 0; -EINVAL no such register or a hypervisor address, -EPERM a kind of breakpoint that is not allowed. v is current or not running. */
+int __must_check pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val);
+/* Registers 4 and 5 are 6 and 7. -EINVAL above 7. */
+int __must_check pv_get_debugreg(const struct vcpu *v, unsigned reg, u64 *val);
+void pv_load_debugregs(const struct vcpu *v);
+void pv_unload_debugregs(const struct vcpu *v);
+
+/* --- pv/callback.c --- */
+/* type: CALLBACKTYPE_*. 0; -EINVAL non-canonical address, -ENOSYS unknown type. */
+int __must_check pv_set_callback(struct vcpu *v, u16 type, u16 flags, u64 address);
+int __must_check pv_clear_callback(struct vcpu *v, u16 type);
+/* A trap-table entry; address 0 removes it. -EINVAL non-canonical. */
+int __must_check pv_set_trap(struct vcpu *v, const struct trap_info *t);
+
+/* --- pv/privop.c --- */
+/* #GP from the guest: emulate if it is a privileged operation that its mode may do. True when done (registers updated or a trap injected). */
 bool pv_emulate_privileged(struct cpu_user_regs *regs);
+/* #UD from the guest: CPUID with the emulation prefix. */
 bool pv_emulate_forced_cpuid(struct cpu_user_regs *regs);
+
+/* --- pv/ports.c --- */
+/*
+ * One port access of 1, 2 or 4 bytes for current. False: the guest must get #GP. With permission of the domain it reaches the
+ * device; else reads give all ones and writes are lost.
+ */
+bool pv_port_access_ok(const struct cpu_user_regs *regs, u16 port, unsigned bytes);
+u32 pv_port_read(u16 port, unsigned bytes);
+void pv_port_write(u16 port, unsigned bytes, u32 val);
+
+/* --- pv/control.c: control registers --- */
+/* False: #GP. A write of CR3 may need to be repeated: then *again. */
+bool pv_read_cr(unsigned cr, u64 *val);
+bool pv_write_cr(unsigned cr, u64 val, bool *again);
+/* CR4 that a guest reads. */
+u64 pv_guest_cr4(const struct vcpu *v);
+/* fpu_taskswitch: the virtual CR0.TS of current. */
+void pv_set_ts(bool set);
+/* XSETBV. False: #GP. */
+bool pv_xsetbv(u32 index, u64 val);
+
+/* --- pv/cpuid.c, pv/msr.c --- */
+void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *out);
+/* False: #GP. For current. */
+bool pv_rdmsr(u32 msr, u64 *val);
+bool pv_wrmsr(u32 msr, u64 val);
 
 /* --- pv/descriptor.c --- */
 int __must_check pv_set_gdt(struct vcpu *v, const u64 *frames, unsigned entries);
 void pv_destroy_gdt(struct vcpu *v);
-/* #PF in the LDT window: map the guest's LDT page there. True when mapped. */
-bool pv_map_ldt_page(u64 va);
-/* Drop all LDT pages mapped in the window. */
+/* #PF at an offset in current's LDT: map the guest's page into the window. True when mapped. */
+bool pv_map_ldt_page(u64 offset);
+/* Drop all LDT pages mapped in the window, flushed from TLBs. v is current or not running. */
 void pv_unmap_ldt(struct vcpu *v);
-/* Is the descriptor harmless? May adjust it (DPL, limit). */
+/* Set the LDT: ents 0..8192 descriptors at a guest address. v is current (then it is loaded) or not running. -EINVAL. */
+int __must_check pv_set_ldt(struct vcpu *v, u64 base, u64 ents);
+/* Is the descriptor harmless for a guest to use? Raises its DPL to 3 when needed. */
 bool pv_check_descriptor(u64 *desc);
-/* Write the page-table entry of page i of the vCPU's window. */
-void pv_window_set(struct vcpu *v, unsigned page, pte_t e);
+/* Entries of the page table that maps the vCPU's window: 32 from here on. Another CPU's TLB is the caller's business. */
+pte_t *pv_window(const struct vcpu *v);
+/* RPL 3: what a guest may have in a segment register. Null selectors stay null. */
+u16 pv_fixup_selector(u16 sel);
 
 /* --- pv/pagetable.c: see the theory there --- */
 /* Take a type reference (and check contents for page and descriptor tables). 0, -EINVAL, -EBUSY wrong type in use, -ERESTART. */
@@ -114,6 +192,10 @@ int __must_check pv_pin_table(struct domain *d, mfn_t m, unsigned level);
 int __must_check pv_new_kernel_l4(struct vcpu *v, mfn_t m);
 /* Recount every reference of every frame from scratch and compare. Returns the number of differences, each printed. All domains paused by the caller. */
 unsigned pv_audit(void);
+
+/* --- pv/context.c --- */
+int __must_check pv_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx);
+void pv_get_context(struct vcpu *v, struct vcpu_guest_context *ctx);
 
 /* --- pv/domain.c --- */
 /* Fill a hypercall page. */

@@ -73,6 +73,9 @@ long watchdog_op(struct domain *d, u32 id, u32 seconds);
 void context_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
 void sched_context_saved(struct vcpu *prev);
 void sched_switched_in(struct vcpu *next);
+/* pv/entry.S. Drop what is on this CPU's stack and enter current's guest; or call fn, which does not return. Interrupts off. */
+void enter_guest(void) __noreturn;
+void jump_with_fresh_stack(void (*fn)(void)) __noreturn;
 /* Make sure the state of v (FPU, segments …) is in memory and not on some CPU; v is not running. */
 void vcpu_sync_state(struct vcpu *v);
 

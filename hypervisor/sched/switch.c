@@ -31,7 +31,7 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
 		prev->domain->ops->switch_from(prev);
 		cpumask_clear_atomic(cpu, &prev->dirty_cpus);
 	}
-	cpu_info()->current = next;
+	cpu_info()->vcpu = next;
 	if (next->is_idle) {
 		leave_guest_tables();
 	} else {
@@ -44,7 +44,8 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
 	/* CR3 has been loaded: nothing of the other domain is left in the TLB, whose entries are never global. */
 	if (!prev->is_idle && prev->domain != next->domain)
 		cpumask_clear_atomic(cpu, &prev->domain->dirty_cpus);
-	sched_switch_done(prev, next);
+	sched_context_saved(prev);
+	sched_switched_in(next);
 	if (next->is_idle)
 		jump_with_fresh_stack(enter_idle);
 	enter_guest();

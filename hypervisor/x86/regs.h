@@ -35,7 +35,7 @@ enum {
 struct cpu_info {
 	struct cpu_user_regs guest_regs;	/* the guest's frame; TSS.RSP0 points just above its ss */
 	u64 percpu_offset;			/* add to the address of a per-CPU variable */
-	struct vcpu *current;			/* whose context is loaded; an idle vCPU when none */
+	struct vcpu *vcpu;			/* whose context is loaded; an idle vCPU when none */
 	u32 cpu;
 	u32 pad;
 	u64 scratch[3];				/* entry code only; an odd number of words: guest_regs.es must be 16-byte aligned */
@@ -49,7 +49,7 @@ static __always_inline struct cpu_info *cpu_info(void)
 	return (struct cpu_info *)((sp | (STACK_SIZE - 1)) + 1) - 1;
 }
 
-#define current			(cpu_info()->current)
+#define current			(cpu_info()->vcpu)
 #define smp_processor_id()	(cpu_info()->cpu)
 /* The frame of the guest that this CPU last left (meaningless on an idle vCPU). */
 #define guest_regs()		(&cpu_info()->guest_regs)

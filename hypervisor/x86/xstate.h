@@ -5,16 +5,26 @@
 
 #include <lib/types.h>
 
+/* XCR0 bits. */
+#define XSTATE_FP	BIT(0)
+#define XSTATE_SSE	BIT(1)
+#define XSTATE_YMM	BIT(2)
+#define XSTATE_AVX512	(BIT(5) | BIT(6) | BIT(7))
+
 struct xstate;	/* opaque: an XSAVE area and its bookkeeping, of xstate_size bytes */
 
-/* XCR0 features that the hypervisor enables (0 without XSAVE), and the bytes they need. */
+/* XCR0 features that the hypervisor enables (0 without XSAVE), and the bytes of memory that an area needs. */
 extern u64 xstate_features;
 extern u32 xstate_size;
 
+/* CR4.OSFXSR, and OSXSAVE where there is XSAVE, are set. */
 void xstate_init_cpu(bool boot_cpu);
-/* A fresh, initialised area; NULL when out of memory. */
-struct xstate *xstate_alloc(void);
-void xstate_free(struct xstate *x);
+/*
+ * Make an area in xstate_size bytes of memory: the initial state, with x87 and SSE in its XCR0. xstate_memory() is that
+ * memory again, for who frees it.
+ */
+struct xstate *xstate_init(void *mem);
+void *xstate_memory(const struct xstate *x);
 /* Registers <-> area. CR0.TS clear. restore also loads the area's XCR0. */
 void xstate_save(struct xstate *x);
 void xstate_restore(const struct xstate *x);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the guest kernel sees of exceptions, events and system calls: frames on its stack, as the processor would have built them in ring 0.
+ *
+ * Frame (ABI; from the stack pointer up): rcx, r11, [ds, es, fs, gs: failsafe only], [error code], rip, cs, rflags, rsp, ss. It lies below a
+ * 16-byte boundary, on the interrupted stack in kernel mode, else on the stack that stack_switch named. The guest kernel runs in ring 3 but expects
+ * to see itself as ring 0: the saved cs of kernel mode has RPL 0. Bits 32..39 of the cs word hold the event mask, rflags.IF its opposite.
+ *
+ * A frame is built at once, in the address space of the guest kernel, and guest_regs() then describe the handler. When it cannot be
+ * written the guest has no way on and is crashed.
+ */
+#include <core/console.h>
+#include <domain/guest_copy.h>
+#include <pv/pv.h>
+#include <sched/sched.h>
+#include <x86/cr.h>
+
+/* How to build a frame. */
+enum {
+	BOUNCE_ERROR_CODE = 1,
+	BOUNCE_MASK_EVENTS = 2,
+	BOUNCE_SEGMENTS = 4,
+};
+
+#define RFLAGS_CLEARED	(RFLAGS_TF | RFLAGS_RF | RFLAGS_NT | RFLAGS_AC | RFLAGS_VM | RFLAGS_IOPL)
+
+static u64 saved_rflags(const struct vcpu *v, const struct cpu_user_regs *regs, bool masked)
+{
+	u64 f = regs->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL);
+
+	if (!masked)
+		f |= RFLAGS_IF;
+	if (v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl))
+		f |= (u64)v->pv->iopl << 12;
+	return f;
+}
+
+static void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 error_code)
+{
+	struct vcpu *v = current;
+	struct pv_vcpu *pv = v->pv;
+	u8 masked = v->info->evtchn_upcall_mask;
+	u64 frame[12], sp, cs;
+	unsigned n = 0;
+
+	if (pv->kernel_mode) {
+		sp = regs->rsp;
+		cs = regs->cs & ~3U;
+	} else {
+		sp = pv->kernel_sp;
+		cs = regs->cs | 3;
+		pv_toggle_mode(v);
+	}
+	sp &= ~15UL;
+
+	frame[n++] = regs->rcx;
+	frame[n++] = regs->r11;
+	if (flags & BOUNCE_SEGMENTS) {
+		frame[n++] = pv->sel_ds;
+		frame[n++] = pv->sel_es;
+		frame[n++] = pv->sel_fs;
+		frame[n++] = pv->sel_gs;
+	}
+	if (flags & BOUNCE_ERROR_CODE)
+		frame[n++] = error_code;
+	frame[n++] = regs->rip;
+	frame[n++] = cs | (u64)masked << 32;
+	frame[n++] = saved_rflags(v, regs, masked);
+	frame[n++] = regs->rsp;
+	frame[n++] = regs->ss;
+
+	sp -= n * sizeof(u64);
+	if (copy_to_guest((void *)sp, frame, n * sizeof(u64))) {
+		domain_crash(v->domain, "vCPU %u: no kernel stack at %#lx for an exception frame (rip %#lx)", v->id, sp, regs->rip);
+		return;
+	}
+	if (flags & BOUNCE_MASK_EVENTS)
+		v->info->evtchn_upcall_mask = 1;
+	regs->rip = eip;
+	regs->cs = FLAT_KERNEL_CS64;
+	regs->rflags = (regs->rflags & ~(u64)RFLAGS_CLEARED) | RFLAGS_IF | RFLAGS_MBS;
+	regs->rsp = sp;
+	regs->ss = FLAT_KERNEL_SS64;
+	regs->entry_vector = 0;
+}
+
+void pv_inject_trap(u8 vector, u32 error_code)
+{
+	struct vcpu *v = current;
+	const struct pv_trap *t = &v->pv->traps[vector];
+	unsigned flags = 0;
+
+	if (!t->address) {
+		domain_crash(v->domain, "vCPU %u: no handler for vector %u (error code %#x, rip %#lx)", v->id, vector, error_code,
+			     guest_regs()->rip);
+		return;
+	}
+	if (vector < 32 && X86_HAS_ERROR_CODE >> vector & 1)
+		flags |= BOUNCE_ERROR_CODE;
+	if (TI_GET_IF(t))
+		flags |= BOUNCE_MASK_EVENTS;
+	bounce(guest_regs(), t->address, flags, error_code);
+}
+
+void pv_inject_page_fault(u64 cr2, u32 error_code)
+{
+	struct vcpu *v = current;
+
+	v->info->arch.cr2 = cr2;
+	error_code &= ~(u32)PF_USER;
+	if (!v->pv->kernel_mode)
+		error_code |= PF_USER;
+	pv_inject_trap(X86_PF, error_code);
+}
+
+void pv_inject_soft_int(u8 vector, unsigned len)
+{
+	const struct pv_vcpu *pv = current->pv;
+	const struct pv_trap *t = &pv->traps[vector];
+
+	/* Gates to the kernel itself need no privilege: in the guest's eyes it is ring 0. */
+	if (t->address && (pv->kernel_mode || TI_GET_DPL(t) == 3)) {
+		pv_inject_trap(vector, 0);
+		return;
+	}
+	guest_regs()->rip -= len;
+	pv_inject_trap(X86_GP, (u32)vector << 3 | 2);
+}
+
+static void callback(struct cpu_user_regs *regs, enum pv_callback which, unsigned flags)
+{
+	const struct pv_vcpu *pv = current->pv;
+
+	if (pv->cb[which].masks_events)
+		flags |= BOUNCE_MASK_EVENTS;
+	bounce(regs, pv->cb[which].eip, flags, 0);
+}
+
+static void deliver_failsafe(struct cpu_user_regs *regs)
+{
+	struct vcpu *v = current;
+
+	if (!v->pv->cb[PV_CB_FAILSAFE].eip) {
+		domain_crash(v->domain, "vCPU %u: bad context (cs:rip %#x:%#lx, ss:rsp %#x:%#lx) and no failsafe callback", v->id, regs->cs, regs->rip,
+			     regs->ss, regs->rsp);
+		return;
+	}
+	callback(regs, PV_CB_FAILSAFE, BOUNCE_SEGMENTS);
+}
+
+void pv_deliver_pending(struct cpu_user_regs *regs)
+{
+	struct vcpu *v = current;
+	struct pv_vcpu *pv = v->pv;
+	u8 pending = READ_ONCE(pv->pending);
+
+	if (pending & PV_PENDING_FAILSAFE) {
+		atomic_fetch_and(&pv->pending, (u8)~PV_PENDING_FAILSAFE);
+		deliver_failsafe(regs);
+	}
+	if (pending & PV_PENDING_NMI && !pv->nmi_masked && pv->cb[PV_CB_NMI].eip) {
+		atomic_fetch_and(&pv->pending, (u8)~PV_PENDING_NMI);
+		pv->nmi_masked = true;
+		callback(regs, PV_CB_NMI, BOUNCE_MASK_EVENTS);
+	}
+	if (v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask) {
+		if (pv->cb[PV_CB_EVENT].eip)
+			callback(regs, PV_CB_EVENT, BOUNCE_MASK_EVENTS);
+		else
+			domain_crash(v->domain, "vCPU %u: an event and no callback for it", v->id);
+	}
+}
+
+void pv_syscall(struct cpu_user_regs *regs)
+{
+	if (current->pv->cb[PV_CB_SYSCALL].eip) {
+		callback(regs, PV_CB_SYSCALL, 0);
+		return;
+	}
+	regs->rip -= 2;
+	pv_inject_trap(X86_UD, 0);
+}
+
+void pv_syscall32(struct cpu_user_regs *regs)
+{
+	const struct pv_vcpu *pv = current->pv;
+
+	if (!pv->kernel_mode && pv->cb[PV_CB_SYSCALL32].eip) {
+		callback(regs, PV_CB_SYSCALL32, 0);
+		return;
+	}
+	regs->rip -= 2;
+	pv_inject_trap(X86_UD, 0);
+}
+
+void pv_sysenter(struct cpu_user_regs *regs)
+{
+	const struct pv_vcpu *pv = current->pv;
+
+	/* SYSENTER clears IF and leaves TF and NT as they were. */
+	regs->rflags = (regs->rflags | RFLAGS_IF | RFLAGS_MBS) & ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_IOPL);
+	if (!pv->kernel_mode && pv->cb[PV_CB_SYSENTER].eip)
+		callback(regs, PV_CB_SYSENTER, 0);
+	else
+		pv_inject_trap(X86_GP, 0);
+}
+
+void pv_iret_failed(struct cpu_user_regs *regs)
+{
+	struct pv_vcpu *pv = current->pv;
+
+	/* The frame reports what is in the segment registers: equal values tell the guest that it was not them. */
+	__asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+			 : "=r"(pv->sel_ds), "=r"(pv->sel_es), "=r"(pv->sel_fs), "=r"(pv->sel_gs));
+	deliver_failsafe(regs);
+}
+
+void pv_send_nmi(struct vcpu *v)
+{
+	if (!v->pv)
+		return;
+	atomic_fetch_or(&v->pv->pending, (u8)PV_PENDING_NMI);
+	vcpu_kick(v);
+}

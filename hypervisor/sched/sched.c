@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/* The scheduler's core: choosing who runs next on a CPU, and moving vCPUs between CPUs. */
+#include <core/console.h>
+#include <core/panic.h>
+#include <core/softirq.h>
+#include <lib/errno.h>
+#include <sched/ops.h>
+#include <x86/cr.h>
+
+/*
+ * Each CPU has a run queue with a lock. v->processor names the queue a vCPU belongs to, and the lock of that CPU protects everything
+ * the scheduler keeps about it. v->processor itself changes only under the old CPU's lock and only while the vCPU is not in
+ * its queue and not running; so whoever locks a vCPU's queue looks again afterwards (sched_lock_vcpu). Two queues are locked together
+ * only by stealing, which takes the second one by trylock.
+ *
+ * States of a vCPU, from the queue's point of view:
+ *
+ *   asleep     not queued, not curr, not running. Only vcpu_wake() takes it out of here, if it is runnable.
+ *   queued     waiting in the queue of v->processor.
+ *   curr       chosen by that CPU; v->running is set under the same lock.
+ *   leaving    not curr any more, but `running` until its registers are saved (sched_context_saved). It may be queued already,
+ *              but nobody else may load it before.
+ *
+ * What makes a vCPU (not) runnable - pause flags and counts - changes without the lock, before the change is announced by vcpu_wake()
+ * or vcpu_sleep_*(), which take the lock. schedule() looks at it with the lock held. So with any order of the two:
+ *
+ *   block | wake   If the waker clears the flag before schedule() looks, the vCPU just goes on. If schedule() looked first, it
+ *                  has made the vCPU leave `curr` before it gave up the lock, and the waker, who needs the lock, finds it
+ *                  asleep and queues it, or finds it leaving, and then sched_context_saved() queues it.
+ *   move | wake    A vCPU on its way from one queue to another is asleep in both locks' eyes. Mover and waker both end with
+ *                  "if runnable, not queued, not curr, not running: queue it" under the lock of v->processor; the second one has nothing
+ *                  to do.
+ *   kick           An event is made pending, then the target's `running` is looked at. A CPU sets `running` (with a locked
+ *                  instruction in between, the lock's) before it looks for events on the way to the guest. One of the two sees
+ *                  the other; an IPI that arrives between that look and the guest's first instruction interrupts the guest.
+ *   idle           A CPU whose curr is its idle vCPU gets SOFTIRQ_SCHEDULE from whoever queues something there. The idle loop looks
+ *                  at the soft-IRQs with interrupts off and halts with `sti; hlt`, so the IPI that goes with a raise from outside ends the halt.
+ */
+
+struct sched_cpu *sched_cpus[MAX_CPUS];
+const struct sched_ops *sched_policy = &sched_fair;
+cpumask_t sched_idle_cpus;
+
+#define BALANCE_PERIOD	MILLISECS(10)
+
+bool vcpu_runnable(const struct vcpu *v)
+{
+	const struct domain *d = v->domain;
+
+	return !(READ_ONCE(v->pause_flags) | READ_ONCE(v->pause_count) | READ_ONCE(d->pause_count)) && !READ_ONCE(d->is_shut_down) &&
+	       !READ_ONCE(d->is_dying);
+}
+
+struct sched_cpu *sched_lock_vcpu(const struct vcpu *v, u64 *flags)
+{
+	for (;;) {
+		struct sched_cpu *c = sched_cpus[READ_ONCE(v->processor)];
+
+		*flags = spin_lock_irqsave(&c->lock);
+		if (c->cpu == READ_ONCE(v->processor))
+			return c;
+		spin_unlock_irqrestore(&c->lock, *flags);
+	}
+}
+
+void sched_unlock(struct sched_cpu *c, u64 flags)
+{
+	spin_unlock_irqrestore(&c->lock, flags);
+}
+
+/* The CPUs it may run on: those of its affinity that are online, or, when there are none, all. */
+static void allowed_cpus(const struct vcpu *v, cpumask_t *out)
+{
+	cpumask_and(out, &v->sched->affinity, &cpu_online);
+	if (cpumask_empty(out))
+		*out = cpu_online;
+}
+
+bool sched_allowed(const struct vcpu *v, unsigned cpu)
+{
+	cpumask_t mask;
+
+	if (!cpumask_test(cpu, &cpu_online))
+		return false;
+	if (cpumask_test(cpu, &v->sched->affinity))
+		return true;
+	allowed_cpus(v, &mask);
+	return cpumask_test(cpu, &mask);
+}
+
+void sched_enqueue(struct sched_cpu *c, struct vcpu *v, enum sched_reason why)
+{
+	sched_policy->enqueue(c, v->sched, why);
+	v->sched->queued = true;
+	c->nr_queued++;
+	c->load += v->sched->weight;
+}
+
+void sched_dequeue(struct sched_cpu *c, struct vcpu *v)
+{
+	sched_policy->dequeue(c, v->sched);
+	v->sched->queued = false;
+	c->nr_queued--;
+	c->load -= v->sched->weight;
+}
+
+/* --- where to queue ----------------------------------------------------------------------------------------------------------- */
+
+static unsigned least_loaded(const cpumask_t *mask)
+{
+	unsigned best = cpumask_first(mask);
+
+	for_each_cpu(cpu, mask)
+		if (READ_ONCE(sched_cpus[cpu]->load) < READ_ONCE(sched_cpus[best]->load))
+			best = cpu;
+	return best;
+}
+
+/* Its own CPU if that is idle, else an idle one, else its own, else the one with the least to do. */
+static unsigned select_cpu(const struct vcpu *v)
+{
+	unsigned own = v->processor, cpu;
+	cpumask_t allowed, idle;
+
+	allowed_cpus(v, &allowed);
+	if (cpumask_empty(&allowed))
+		return own;
+	cpumask_and(&idle, &allowed, &sched_idle_cpus);
+	cpu = cpumask_next(own, &idle);
+	if (cpu == MAX_CPUS)
+		cpu = cpumask_first(&idle);
+	if (cpu != MAX_CPUS)
+		return cpu;
+	return cpumask_test(own, &allowed) ? own : least_loaded(&allowed);
+}
+
+static void reschedule(struct sched_cpu *c)
+{
+	cpumask_clear_atomic(c->cpu, &sched_idle_cpus);
+	softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
+}
+
+/* Something has been queued: let the CPU look at it now, or at the right time. */
+static void notice(struct sched_cpu *c)
+{
+	s_time_t now, when;
+
+	if (is_idle_vcpu(c->curr)) {
+		reschedule(c);
+		return;
+	}
+	now = time_now();
+	when = sched_policy->deadline(c, now);
+	if (when <= now)
+		reschedule(c);
+	else if (when != STIME_MAX)
+		timer_set(&c->timer, when);
+}
+
+void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags)
+{
+	for (;;) {
+		unsigned cpu = select_cpu(v);
+
+		if (cpu == c->cpu)
+			break;
+		sched_policy->leave(c, v->sched);
+		v->processor = (u16)cpu;
+		sched_unlock(c, flags);
+		c = sched_lock_vcpu(v, &flags);
+		if (v->sched->queued || c->curr == v || v->running || !vcpu_runnable(v)) {
+			sched_unlock(c, flags);
+			return;
+		}
+	}
+	sched_enqueue(c, v, why);
+	notice(c);
+	sched_unlock(c, flags);
+}
+
+/* --- taking from other CPUs --------------------------------------------------------------------------------------------------- */
+
+/*
+ * Move the best waiting vCPU of `from` to the locked queue c. False when it has none that may run here; *missed when that
+ * could not be found out.
+ */
+static bool steal_from(struct sched_cpu *c, struct sched_cpu *from, bool *missed)
+{
+	struct sched_vcpu *s;
+
+	if (!spin_trylock(&from->lock)) {
+		*missed = true;
+		return false;
+	}
+	s = sched_policy->candidate(from, c->cpu);
+	if (s) {
+		sched_dequeue(from, s->v);
+		sched_policy->leave(from, s);
+		s->v->processor = (u16)c->cpu;
+		sched_enqueue(c, s->v, SCHED_MOVED);
+		c->steals++;
+	}
+	spin_unlock(&from->lock);
+	return s != NULL;
+}
+
+/* Nothing to do here: take work from anybody who has some waiting. */
+static void steal_any(struct sched_cpu *c)
+{
+	bool missed = false;
+
+	for (unsigned i = 1; i < nr_cpus; i++) {
+		unsigned cpu = (c->cpu + i) % nr_cpus;
+
+		if (!cpumask_test(cpu, &cpu_online) || !READ_ONCE(sched_cpus[cpu]->nr_queued))
+			continue;
+		if (steal_from(c, sched_cpus[cpu], &missed))
+			return;
+	}
+	if (missed)
+		softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+/*
+ * From time to time, on a busy CPU: take one waiting vCPU from the CPU with the greatest load if that is greater than ours, and make a CPU with less
+ * to do than we have do the same. With three vCPUs on two CPUs this lets the waiting place go round.
+ */
+static void balance(struct sched_cpu *c, s_time_t now)
+{
+	struct sched_cpu *most = c, *least = c;
+	bool missed;
+
+	if (now - c->balanced < BALANCE_PERIOD || !cpumask_test(c->cpu, &cpu_online))
+		return;
+	c->balanced = now;
+	for_each_online_cpu(cpu) {
+		struct sched_cpu *other = sched_cpus[cpu];
+
+		if (READ_ONCE(other->nr_queued) && READ_ONCE(other->load) > most->load)
+			most = other;
+		if (READ_ONCE(other->load) < least->load)
+			least = other;
+	}
+	if (most != c)
+		steal_from(c, most, &missed);
+	else if (least != c && sched_policy->candidate(c, least->cpu))
+		reschedule(least);
+}
+
+/* --- the decision ------------------------------------------------------------------------------------------------------------- */
+
+static int asleep_state(const struct vcpu *v)
+{
+	return READ_ONCE(v->pause_flags) & (VPF_BLOCKED | VPF_POLL) ? RUNSTATE_blocked : RUNSTATE_offline;
+}
+
+/* Bill curr for what it has run, and choose its successor, which may be itself. */
+static struct vcpu *choose(struct sched_cpu *c, s_time_t now)
+{
+	struct vcpu *prev = c->curr;
+	struct sched_vcpu *s = prev->sched;
+	bool stays = false;
+
+	if (!is_idle_vcpu(prev)) {
+		sched_policy->charge(c, s, now - c->charged);
+		c->charged = now;
+		stays = vcpu_runnable(prev) && sched_allowed(prev, c->cpu);
+		balance(c, now);
+		if (stays && !s->yielded && sched_policy->deadline(c, now) > now)
+			return prev;
+		c->load -= s->weight;
+		if (stays)
+			sched_enqueue(c, prev, SCHED_REQUEUED);
+		s->yielded = false;
+	}
+	if (!c->nr_queued && cpumask_test(c->cpu, &cpu_online))
+		steal_any(c);
+	s = sched_policy->first(c);
+	if (!s || !cpumask_test(c->cpu, &cpu_online))
+		s = c->idle->sched;
+	c->turn_start = now;
+	if (!is_idle_vcpu(s->v)) {
+		sched_dequeue(c, s->v);
+		c->load += s->weight;
+	}
+	return s->v;
+}
+
+static void set_turn_end(struct sched_cpu *c, s_time_t now)
+{
+	s_time_t when = is_idle_vcpu(c->curr) ? STIME_MAX : sched_policy->deadline(c, now);
+
+	if (when == STIME_MAX)
+		timer_stop(&c->timer);
+	else
+		timer_set(&c->timer, when);
+}
+
+static void follow_timers(struct vcpu *v, unsigned cpu)
+{
+	if (v->sched->timers_cpu == cpu)
+		return;
+	v->sched->timers_cpu = (u16)cpu;
+	timer_migrate(&v->singleshot_timer, cpu);
+	timer_migrate(&v->periodic_timer, cpu);
+	timer_migrate(&v->poll_timer, cpu);
+}
+
+/* SOFTIRQ_SCHEDULE: interrupts on, no lock held. */
+static void schedule(void)
+{
+	struct sched_cpu *c = sched_cpus[smp_processor_id()];
+	struct vcpu *prev, *next;
+	s_time_t now;
+
+	spin_lock_irq(&c->lock);
+	now = time_now();
+	prev = c->curr;
+	next = choose(c, now);
+	c->curr = next;
+	c->charged = now;
+	if (is_idle_vcpu(next))
+		cpumask_set_atomic(c->cpu, &sched_idle_cpus);
+	else
+		cpumask_clear_atomic(c->cpu, &sched_idle_cpus);
+	set_turn_end(c, now);
+	if (next == prev) {
+		spin_unlock_irq(&c->lock);
+		return;
+	}
+	next->running = true;
+	runstate_change(prev, prev->sched->queued || is_idle_vcpu(prev) || vcpu_runnable(prev) ? RUNSTATE_runnable : asleep_state(prev), now);
+	runstate_change(next, RUNSTATE_running, now);
+	runstate_snapshot(prev);
+	runstate_snapshot(next);
+	c->switches++;
+	spin_unlock(&c->lock);
+
+	if (!is_idle_vcpu(prev))
+		runstate_write_area(prev);
+	if (!is_idle_vcpu(next))
+		follow_timers(next, c->cpu);
+	context_switch(prev, next);
+}
+
+void sched_context_saved(struct vcpu *prev)
+{
+	struct sched_cpu *c;
+	cpumask_t idle;
+	unsigned cpu;
+	u64 flags;
+
+	if (is_idle_vcpu(prev)) {
+		prev->running = false;
+		return;
+	}
+	c = sched_lock_vcpu(prev, &flags);
+	atomic_store(&prev->running, false);
+	if (!prev->sched->queued) {
+		if (vcpu_runnable(prev) && c->curr != prev)
+			sched_place(c, prev, SCHED_WOKEN, flags);
+		else
+			sched_unlock(c, flags);
+		return;
+	}
+	/* Now others may have it; while it was running they could not. */
+	cpumask_and(&idle, &prev->sched->affinity, &sched_idle_cpus);
+	cpumask_and(&idle, &idle, &cpu_online);
+	cpu = cpumask_first(&idle);
+	if (cpu != MAX_CPUS)
+		reschedule(sched_cpus[cpu]);
+	sched_unlock(c, flags);
+}
+
+void sched_switched_in(struct vcpu *next)
+{
+	if (is_idle_vcpu(next))
+		return;
+	guest_time_update(next, false);
+	runstate_write_area(next);
+}
+
+/* --- waking and sleeping ------------------------------------------------------------------------------------------------------ */
+
+void vcpu_wake(struct vcpu *v)
+{
+	u64 flags;
+	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
+	int state = runstate_state(v);
+
+	if (!vcpu_runnable(v)) {
+		if (state == RUNSTATE_blocked)
+			runstate_change(v, asleep_state(v), time_now());
+	} else {
+		if (state == RUNSTATE_blocked || state == RUNSTATE_offline)
+			runstate_change(v, RUNSTATE_runnable, time_now());
+		if (!v->sched->queued && c->curr != v && !v->running) {
+			sched_place(c, v, SCHED_WOKEN, flags);
+			return;
+		}
+	}
+	sched_unlock(c, flags);
+}
+
+void vcpu_sleep_nosync(struct vcpu *v)
+{
+	u64 flags;
+	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
+
+	if (!vcpu_runnable(v)) {
+		if (v->sched->queued) {
+			sched_dequeue(c, v);
+			runstate_change(v, asleep_state(v), time_now());
+		} else if (c->curr == v) {
+			softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
+		}
+	}
+	sched_unlock(c, flags);
+}
+
+void vcpu_sleep_sync(struct vcpu *v)
+{
+	BUG_ON(v == current);
+	vcpu_sleep_nosync(v);
+	while (v->running)
+		cpu_relax();
+	vcpu_sync_state(v);
+}
+
+/* --- start-up ----------------------------------------------------------------------------------------------------------------- */
+
+static void turn_over(void *data)
+{
+	softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+/* domain/ has decided that the domain must not run any more. */
+static void stop_domain(struct domain *d)
+{
+	for_each_vcpu(d, v)
+		vcpu_sleep_nosync(v);
+}
+
+void sched_init(void)
+{
+	softirq_register(SOFTIRQ_SCHEDULE, schedule);
+	domain_stop_hook = stop_domain;
+	log_info("scheduler: %s\n", sched_policy->name);
+}
+
+void sched_start_cpu(struct sched_cpu *c, struct vcpu *idle)
+{
+	spinlock_init(&c->lock, LOCK_SCHED, "run queue");
+	c->cpu = idle->processor;
+	c->idle = c->curr = idle;
+	timer_init(&c->timer, turn_over, NULL, c->cpu);
+	cpumask_set_atomic(c->cpu, &sched_idle_cpus);
+}
