@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* 16550 serial ports (source: National Semiconductor PC16550D data sheet). */
+#include <core/acpi.h>
 #include <core/console.h>
 #include <core/irq.h>
 #include <core/ring.h>
@@ -36,7 +37,7 @@ enum { REG_DATA = 0, REG_IER = 1, REG_IIR = 2, REG_FCR = 2, REG_LCR = 3, REG_MCR
 
 struct uart {
 	u16 base;
-	unsigned irq;		/* 0: none */
+	unsigned irq;		/* as the user sees it: ISA interrupt or GSI; 0: none */
 	u32 baud;		/* 0: leave the line as the firmware has set it */
 	u8 lcr;
 	bool open;		/* found, programmed, in use */
@@ -249,6 +250,11 @@ static void poll_input(void *data)
 	timer_set(&u->poll, time_now() + POLL_PERIOD);
 }
 
+static unsigned gsi_of(const struct uart *u)
+{
+	return u->irq && u->irq < 16 ? acpi_isa_gsi((u8)u->irq) : u->irq;
+}
+
 void serial_start_irq(unsigned port)
 {
 	struct uart *u = &uarts[port];
@@ -256,7 +262,7 @@ void serial_start_irq(unsigned port)
 
 	if (!u->open)
 		return;
-	if (u->irq && irq_request(u->irq, interrupt, u, port ? "com2" : "com1") == 0) {
+	if (u->irq && irq_request(gsi_of(u), interrupt, u, port ? "com2" : "com1") == 0) {
 		flags = console_lock();
 		u->buffered = !console_synchronous();
 		set_ier(u, IER_RX);
@@ -274,6 +280,6 @@ void serial_start_irq(unsigned port)
 bool serial_claimed(unsigned port, u16 *base, unsigned *irq)
 {
 	*base = uarts[port].base;
-	*irq = uarts[port].irq;
+	*irq = gsi_of(&uarts[port]);
 	return uarts[port].open;
 }

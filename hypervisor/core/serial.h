@@ -19,7 +19,7 @@ void serial_put(unsigned port, char c);
 void serial_drain(unsigned port);
 /* No more buffering. */
 void serial_force_polled(unsigned port);
-/* Does the hypervisor use this port? Then its 8 I/O ports from *base and its *irq (0: none) are not for a domain. Any context. */
+/* Does the hypervisor use this port? Then its 8 I/O ports from *base and its GSI *irq (0: none) are not for a domain. Any context. */
 bool serial_claimed(unsigned port, u16 *base, unsigned *irq);
 
 #endif
