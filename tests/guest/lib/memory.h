@@ -35,6 +35,12 @@
 
 #define MAKE_PTE(mfn, flags) (((u64)(mfn) << PAGE_SHIFT) | (flags))
 
+/* The frame that an entry names; the hypervisor may keep marks of its own in bits 52 to 62. */
+static inline u64 pte_mfn(u64 pte)
+{
+	return (pte & PTE_MFN_MASK) >> PAGE_SHIFT;
+}
+
 static inline unsigned pt_index(u64 va, int level)
 {
 	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) & 511;

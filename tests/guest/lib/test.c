@@ -8,6 +8,10 @@ extern const struct test _tests[], _tests_end[];
 
 static const struct test *running;
 static bool failed;
+static unsigned failures;	/* in the running test */
+
+/* A loop that fails says so this often and no more. */
+#define MAX_REPORTS 12
 
 bool test_failed(void)
 {
@@ -18,14 +22,14 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 {
 	char text[400];
 	va_list ap;
-	int n = 0;
 
+	if (__atomic_fetch_add(&failures, 1, __ATOMIC_SEQ_CST) >= MAX_REPORTS)
+		return;
 	if (!__atomic_exchange_n(&failed, true, __ATOMIC_SEQ_CST))
-		n = format(text, sizeof(text), "TEST %s: FAIL %s:%d ", running ? running->name : "start", file, line);
+		format(text, sizeof(text), "TEST %s: FAIL %s:%d ", running ? running->name : "start", file, line);
 	else
-		n = format(text, sizeof(text), "  also %s:%d ", file, line);
+		format(text, sizeof(text), "  also %s:%d ", file, line);
 	print("%s", text);
-	(void)n;
 	va_start(ap, fmt);
 	vprint(fmt, ap);
 	va_end(ap);
@@ -62,6 +66,7 @@ static void run_one(const struct test *t)
 
 	running = t;
 	failed = false;
+	failures = 0;
 	CATCH(&trap, t->run());
 	if (trap.vector != VEC_NONE)
 		test_fail(__FILE__, __LINE__, "unexpected trap %d error %x cr2 %lx at rip %lx", trap.vector, trap.error,
