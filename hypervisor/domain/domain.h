@@ -48,6 +48,24 @@ struct guest_ops {
 	/* Load / save what is in CPU registers and not in the frame. Interrupts off, on the vCPU's CPU. */
 	void (*switch_from)(struct vcpu *v);
 	void (*switch_to)(struct vcpu *v);
+	/*
+	 * Grant mappings. For current, interrupts on, no lock held. The caller (ipc/gnttab_map.c) holds a reference of its own to frame m as
+	 * long as the mapping is tracked, and a FRAME_WRITABLE type reference unless GNTMAP_readonly. The page-table entry has a
+	 * further one, taken by grant_map and dropped by whoever removes the entry (grant_unmap, a page-table update, the end of
+	 * the domain): to page-table code and audit it is an entry like any other that maps a foreign frame.
+	 *
+	 * flags: GNTMAP_* as given by the guest. host_addr: a page-aligned virtual address in the address space of v, or with
+	 * GNTMAP_contains_pte the machine address of an entry in a level-1 table of the domain. -EINVAL when it is not.
+	 *
+	 * grant_map replaces the entry (what was there loses its references and, if present, is flushed): present, user, accessed, dirty,
+	 * writable unless GNTMAP_readonly, available bits from GNTMAP_guest_avail (flags >> 16), `cache` (PTE_PWT, PCD, PAT) added.
+	 *
+	 * grant_unmap: the entry must map m with that permission, else -EINVAL. It becomes 0; or, with new_addr (a virtual address; -EINVAL
+	 * together with contains_pte), what the entry of new_addr was, which becomes 0, references moving along. No TLB flush: the caller flushes
+	 * d->dirty_cpus before it drops its own reference.
+	 */
+	int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
+	int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
 	/* Does the guest currently accept event upcalls (its interrupts are enabled)? */
 	bool (*upcalls_enabled)(const struct vcpu *v);
 	/* An event is pending for a vCPU that runs in guest mode on another CPU: enough to send it an IPI? */

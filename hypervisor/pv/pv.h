@@ -17,6 +17,8 @@
 #include <x86/xstate.h>
 #include <xen/callback.h>
 
+struct pt_job;
+
 struct pv_trap { u64 address; u16 cs; u8 flags; };	/* flags: TI_GET_DPL, TI_GET_IF */
 
 enum pv_callback { PV_CB_EVENT, PV_CB_FAILSAFE, PV_CB_SYSCALL, PV_CB_NMI, PV_CB_SYSENTER, PV_CB_SYSCALL32, PV_CB_COUNT };
@@ -58,7 +60,8 @@ struct pv_vcpu {
 struct pv_domain {
 	struct spinlock pt_lock;	/* page-table type transitions */
 	pte_t *perdomain_l3;		/* level-3 page of slot HYP_SLOT_PERDOMAIN */
-	void *pt_job;			/* pv/pagetable.c: validation or release in progress */
+	struct pt_job *pt_job;		/* pv/pt_job.c: validation or release in progress */
+	cpumask_t foreign_cpus;		/* (a) CPUs of other domains that may still have frames of this one mapped writable in their TLBs */
 	u32 cf8;			/* hardware domain: its PCI configuration address latch */
 	u8 cmos_index;			/* hardware domain: its RTC index latch */
 };
@@ -182,14 +185,26 @@ u16 pv_fixup_selector(u16 sel);
 /* Take a type reference (and check contents for page and descriptor tables). 0, -EINVAL, -EBUSY wrong type in use, -ERESTART. */
 int __must_check pv_get_frame_type(struct domain *d, mfn_t m, unsigned type);
 void pv_put_frame_type(struct domain *d, mfn_t m);
-/* Load the vCPU's level-4 table(s) as its address space. */
+/* Load pv->cr3 on this CPU. v is current or about to be. */
 void pv_write_cr3(struct vcpu *v);
 /* #PF from the guest on a page that is mapped read-only because it is a page table: emulate the write. True when done. */
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code);
 /* Validate a table of that level and pin it, as MMUEXT_PIN_*_TABLE does; runs to the end. For Domain 0's builder. */
 int __must_check pv_pin_table(struct domain *d, mfn_t m, unsigned level);
-/* New base table for a vCPU. For set_context and MMUEXT_NEW_BASEPTR. */
+/* guest_ops.grant_map and grant_unmap: see domain/domain.h. */
+int pv_grant_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
+int pv_grant_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
+/*
+ * New base tables for a vCPU that is current or not running. user: MFN_INVALID for none. 0, -EINVAL, -ERESTART. The reference to the old one is
+ * dropped. When it is current and in the mode concerned, CR3 is loaded.
+ */
 int __must_check pv_new_kernel_l4(struct vcpu *v, mfn_t m);
+int __must_check pv_new_user_l4(struct vcpu *v, mfn_t m);
+/*
+ * struct guest_ops grant_map / grant_unmap: see domain/domain.h and pv/pt_grant.c.
+ */
+int __must_check pv_grant_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
+int __must_check pv_grant_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
 /* Recount every reference of every frame from scratch and compare. Returns the number of differences, each printed. All domains paused by the caller. */
 unsigned pv_audit(void);
 
