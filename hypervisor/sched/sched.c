@@ -3,6 +3,7 @@
 #include <core/console.h>
 #include <core/panic.h>
 #include <core/softirq.h>
+#include <core/trace.h>
 #include <lib/errno.h>
 #include <sched/ops.h>
 #include <x86/cr.h>
@@ -334,6 +335,7 @@ static void schedule(void)
 	runstate_snapshot(prev);
 	runstate_snapshot(next);
 	c->switches++;
+	trace(TRACE_SWITCH, (u64)prev->domain->id << 32 | prev->id, (u64)next->domain->id << 32 | next->id);
 	spin_unlock(&c->lock);
 
 	if (!is_idle_vcpu(prev))
@@ -388,6 +390,7 @@ void vcpu_wake(struct vcpu *v)
 	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
 	int state = runstate_state(v);
 
+	trace(TRACE_WAKE, (u64)v->domain->id << 32 | v->id, (u64)state);
 	if (!vcpu_runnable(v)) {
 		if (state == RUNSTATE_blocked)
 			runstate_change(v, asleep_state(v), time_now());
