@@ -81,31 +81,58 @@ static u32 port_limit(const struct evtchn_domain *ed)
 	return ed->fifo ? ed->limit : min(ed->limit, (u32)EVTCHN_2L_NR_CHANNELS);
 }
 
-/* One bucket more. The table lock is held. */
-static int grow(struct domain *d)
+/* Pages for growing: allocating may flush TLBs, so it is done without locks, before they are needed. */
+struct spare_pages { void *group, *bucket; };
+
+static bool spare_fill(struct spare_pages *spare)
+{
+	if (!spare->group)
+		spare->group = alloc_page_zeroed();
+	if (!spare->bucket)
+		spare->bucket = alloc_page_zeroed();
+	return spare->group && spare->bucket;
+}
+
+static void spare_drop(struct spare_pages *spare)
+{
+	if (spare->group)
+		free_page(spare->group);
+	if (spare->bucket)
+		free_page(spare->bucket);
+}
+
+static void init_bucket(struct evtchn *ports, u32 first)
+{
+	for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++) {
+		spinlock_init(&ports[i].lock, LOCK_EVTCHN_PORT, "event channel");
+		ports[i].port = first + i;
+	}
+}
+
+/* More ports: the rest of a bucket, or a new one. The table lock is held. -EAGAIN: with spare pages. */
+static int grow(struct domain *d, struct spare_pages *spare)
 {
 	struct evtchn_domain *ed = d->evtchn;
-	u32 first = ALIGN_DOWN(ed->valid, (u32)EVTCHN_PER_BUCKET), end = first + EVTCHN_PER_BUCKET, from = ed->valid;
-	struct evtchn ***group, **bucket;
+	u32 from = ed->valid, first = ALIGN_DOWN(from, (u32)EVTCHN_PER_BUCKET);
+	u32 end = min(first + (u32)EVTCHN_PER_BUCKET, port_limit(ed));
+	struct evtchn ***group = &ed->group[first / EVTCHN_PER_GROUP], **bucket;
 
 	if (from >= port_limit(ed))
 		return -ENOSPC;
-	group = &ed->group[first / EVTCHN_PER_GROUP];
-	if (!*group && !(*group = alloc_page_zeroed()))
-		return -ENOMEM;
+	if (!*group) {
+		if (!spare->group)
+			return -EAGAIN;
+		*group = spare->group;
+		spare->group = NULL;
+	}
 	bucket = &(*group)[first % EVTCHN_PER_GROUP / EVTCHN_PER_BUCKET];
 	if (!*bucket) {
-		struct evtchn *ports = alloc_page_zeroed();
-
-		if (!ports)
-			return -ENOMEM;
-		for (u32 i = 0; i < EVTCHN_PER_BUCKET; i++) {
-			spinlock_init(&ports[i].lock, LOCK_EVTCHN_PORT, "event channel");
-			ports[i].port = first + i;
-		}
-		*bucket = ports;
+		if (!spare->bucket)
+			return -EAGAIN;
+		init_bucket(spare->bucket, first);
+		*bucket = spare->bucket;
+		spare->bucket = NULL;
 	}
-	end = min(end, port_limit(ed));
 	atomic_store(&ed->valid, end);
 	for (u32 port = max(from, 1u); port < end; port++)
 		free_list_add(ed, d, evtchn_of(d, port));
@@ -129,32 +156,51 @@ static struct evtchn *take_idle_port(struct domain *d)
 	return NULL;
 }
 
+/* The table lock is held. */
+static int reserve(struct domain *d, struct spare_pages *spare, struct evtchn **out)
+{
+	struct evtchn *chn;
+	int rc;
+
+	if (d->is_dying)
+		return -EINVAL;
+	chn = take_idle_port(d);
+	if (!chn) {
+		rc = grow(d, spare);
+		if (rc)
+			return rc;
+		chn = take_idle_port(d);
+		if (!chn)
+			return -ENOSPC;
+	}
+	chn->state = EVTCHN_RESERVED;
+	chn->vcpu = 0;
+	chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+	chn->early = false;
+	d->evtchn->active++;
+	*out = chn;
+	return 0;
+}
+
 int evtchn_port_alloc(struct domain *d, struct evtchn **out)
 {
 	struct evtchn_domain *ed = d->evtchn;
-	u64 flags = spin_lock_irqsave(&ed->lock);
-	struct evtchn *chn = NULL;
-	int rc = 0;
+	struct spare_pages spare = { NULL, NULL };
+	int rc;
 
-	if (d->is_dying)
-		rc = -EINVAL;
-	else
-		chn = take_idle_port(d);
-	if (!rc && !chn) {
-		rc = grow(d);
-		chn = rc ? NULL : take_idle_port(d);
-		if (!rc && !chn)
-			rc = -ENOSPC;
+	for (;;) {
+		u64 flags = spin_lock_irqsave(&ed->lock);
+
+		rc = reserve(d, &spare, out);
+		spin_unlock_irqrestore(&ed->lock, flags);
+		if (rc != -EAGAIN)
+			break;
+		if (!spare_fill(&spare)) {
+			rc = -ENOMEM;
+			break;
+		}
 	}
-	if (chn) {
-		chn->state = EVTCHN_RESERVED;
-		chn->vcpu = 0;
-		chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-		chn->early = false;
-		ed->active++;
-		*out = chn;
-	}
-	spin_unlock_irqrestore(&ed->lock, flags);
+	spare_drop(&spare);
 	return rc;
 }
 

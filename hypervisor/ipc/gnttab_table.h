@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Grant tables from the inside. For ipc/gnttab*.c only; the theory is in gnttab.c. */
+#ifndef IPC_GNTTAB_TABLE_H
+#define IPC_GNTTAB_TABLE_H
+
+#include <ipc/gnttab.h>
+#include <memory/heap.h>
+#include <x86/cr.h>
+
+#define GNTTAB_DEFAULT_FRAMES		64
+#define GNTTAB_DEFAULT_MAPTRACK		1024
+#define GNTTAB_LOCKS			64	/* entries share locks: entry i has lock i % GNTTAB_LOCKS */
+#define ENTRIES_PER_FRAME_V1		(PAGE_SIZE / sizeof(struct grant_entry_v1))
+#define ENTRIES_PER_FRAME_V2		(PAGE_SIZE / sizeof(union grant_entry_v2))
+#define STATUS_PER_FRAME		(PAGE_SIZE / sizeof(grant_status_t))
+#define FRAMES_PER_STATUS		(STATUS_PER_FRAME / ENTRIES_PER_FRAME_V2)	/* table frames that one status frame serves */
+
+/* What the hypervisor knows about an entry in use. All fields: entry lock. */
+struct grant_active {
+	mfn_t frame;		/* what it stands for, fixed while there are pins */
+	u32 readers, writers;	/* pins: mappings and copies in progress, by permission */
+	u16 domid;		/* who has the pins */
+	u16 start, len;		/* the bytes granted: a version-2 sub-page grant has less than a page */
+	u16 pad;
+	u64 pad2;
+};
+#define ACTIVE_PER_PAGE		(PAGE_SIZE / sizeof(struct grant_active))
+#define ACTIVE_PAGES_PER_FRAME	(ENTRIES_PER_FRAME_V1 / ACTIVE_PER_PAGE)
+
+/* A mapping that current's domain has made, named by its handle. */
+struct maptrack {
+	u32 state;		/* (a) MT_*; 0: not in use */
+	u32 ref;		/* these: fixed while state != 0 */
+	struct domain *granter;	/* exists because we hold a reference to a frame of his */
+	mfn_t frame;
+	u32 next_free;		/* while state == 0; handle + 1, 0: end */
+	u32 pad;
+};
+#define MAPTRACK_PER_PAGE	(PAGE_SIZE / sizeof(struct maptrack))
+#define MAPTRACK_PER_ABI_FRAME	256	/* handles that one unit of max_maptrack_frames stands for */
+#define MT_DEVICE	GNTMAP_device_map
+#define MT_HOST		GNTMAP_host_map
+#define MT_READONLY	GNTMAP_readonly
+#define MT_BUSY		BIT(31)		/* somebody is unmapping it and owns it until he clears this */
+
+/* Handles that one vCPU keeps at hand: only it touches them, in hypercalls. */
+struct maptrack_cache { u32 head, count; };
+
+struct grant_table {
+	/* Field letters: (g) lock, (e) every entry lock must be passed to change it, read under any; (m) map_lock. */
+	struct spinlock lock;
+	u32 version;			/* (g)(e) 1 or 2 */
+	bool switching;			/* (g)(e) no new pins */
+	u32 max_frames;			/* (c) */
+	u32 nr_frames;			/* (g) grows only; read anywhere */
+	u32 nr_status;			/* (g) grows only */
+	void **shared;			/* [max_frames] pages shared with the domain */
+	grant_status_t **status;
+	struct grant_active **active;	/* [max_frames * ACTIVE_PAGES_PER_FRAME] */
+	struct spinlock entry_lock[GNTTAB_LOCKS];
+
+	struct spinlock map_lock;
+	struct maptrack **map;		/* (m) pages; NULL until first needed; grows only, read anywhere below nr_maps */
+	u32 nr_maps, max_maps;		/* (m) handles that exist; limit (c) */
+	u32 map_free, map_nr_free;	/* (m) common free list */
+	struct maptrack_cache *map_cache;	/* (c) [max_vcpus] */
+	u32 relinquished;		/* handles that relinquish has seen to */
+};
+
+/* Why somebody pins an entry. */
+enum grant_use { GRANT_MAP, GRANT_COPY };
+
+/* What a pin gives. */
+struct grant_pin {
+	mfn_t frame;
+	u16 start, len;
+	u64 cache;	/* PTE_PWT, PTE_PCD, PTE_PAT as the granter wants mappings to have */
+};
+
+/*
+ * gnttab_entry.c: check that owner grants `user` entry ref, with write access if wanted, mark it in use, and take a reference to the
+ * frame (with FRAME_WRITABLE type if write). GNTST_*. Interrupts on, no lock of level >= LOCK_GRANT held.
+ */
+s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, struct grant_pin *out);
+/* Undo it. */
+void gnttab_unpin(struct domain *owner, u32 ref, bool write);
+/* The lock of an entry that exists and its version is settled: taken, true; or false, and nothing is locked. */
+bool __must_check gnttab_lock_entry(struct grant_table *gt, u32 ref);
+void gnttab_unlock_entry(struct grant_table *gt, u32 ref);
+
+/* Under any entry lock: is there such an entry? */
+bool gnttab_entry_exists(const struct grant_table *gt, u32 ref);
+
+/* gnttab_map.c: give back all pins of a dying domain. */
+int gnttab_relinquish(struct domain *d);
+/* gnttab_maptrack.c: handles. NULL when there is no such handle; -ENOSPC, -ENOMEM. For current's domain. */
+struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle);
+int __must_check maptrack_alloc(struct grant_table *gt, u32 *handle);
+void maptrack_free(struct grant_table *gt, u32 handle);
+
+/* Under an entry lock, ref existing. */
+static inline struct grant_active *active_of(const struct grant_table *gt, u32 ref)
+{
+	return gt->active[ref / ACTIVE_PER_PAGE] + ref % ACTIVE_PER_PAGE;
+}
+
+static inline struct grant_entry_v1 *entry_v1(const struct grant_table *gt, u32 ref)
+{
+	return (struct grant_entry_v1 *)gt->shared[ref / ENTRIES_PER_FRAME_V1] + ref % ENTRIES_PER_FRAME_V1;
+}
+
+static inline union grant_entry_v2 *entry_v2(const struct grant_table *gt, u32 ref)
+{
+	return (union grant_entry_v2 *)gt->shared[ref / ENTRIES_PER_FRAME_V2] + ref % ENTRIES_PER_FRAME_V2;
+}
+
+static inline grant_status_t *status_v2(const struct grant_table *gt, u32 ref)
+{
+	return gt->status[ref / STATUS_PER_FRAME] + ref % STATUS_PER_FRAME;
+}
+
+/* The first 32 bits of an entry, flags and domid, which change together. */
+static inline u32 *entry_header(const struct grant_table *gt, u32 ref)
+{
+	return gt->version == 1 ? (u32 *)entry_v1(gt, ref) : (u32 *)entry_v2(gt, ref);
+}
+
+static inline bool entry_pinned(const struct grant_active *act) { return act->readers || act->writers; }
+
+#endif
