@@ -10,7 +10,6 @@
 #include <core/percpu.h>
 #include <core/segments.h>
 #include <core/time.h>
-#include <core/timer.h>
 #include <lib/string.h>
 #include <memory/heap.h>
 #include <memory/map.h>
@@ -57,7 +56,6 @@ static struct cpu_info *prepare_cpu(unsigned cpu, void **tables)
 	memset(info, 0, sizeof(*info));
 	info->cpu = cpu;
 	info->percpu_offset = percpu_offset[cpu];
-	timer_init_cpu(cpu);
 	if (sched_init_cpu(cpu))
 		panic("no memory for the run queue of CPU%u", cpu);
 	return info;

@@ -14,6 +14,7 @@
 #include <core/irq.h>
 #include <core/panic.h>
 #include <core/param.h>
+#include <core/pci.h>
 #include <core/percpu.h>
 #include <core/segments.h>
 #include <core/smp.h>
@@ -53,10 +54,11 @@ static void init_platform(void)
 {
 	acpi_init(boot_info.rsdp);
 	apic_init();
+	softirq_init();
 	irq_init();
 	smp_init();
-	timer_init_cpu(0);
 	time_init();
+	pci_init();
 	console_init_irq();
 }
 
@@ -117,6 +119,7 @@ void start(u32 magic, u32 info)
 	unmap_low_memory();
 
 	dom0_create(&boot_info);
+	time_end_boot();
 	console_end_boot();
 	log_info("Domain 0 starts\n");
 	domain_unpause(hardware_domain);

@@ -22,10 +22,11 @@ int __must_check msi_create(sbdf_t dev, bool msix, unsigned n, unsigned entry, u
 void msi_destroy(unsigned irq);
 /* After the device lost its state (reset, power management): write all its messages again. 0, -ENODEV. */
 int __must_check msi_restore(sbdf_t dev);
-/* Promise that the device's MSI-X resources stay as they are / may change. 0, -ENODEV, -EBUSY entries are in use. */
-int __must_check msix_prepare(sbdf_t dev, bool prepare);
-/* All MSIs of a device that goes away; called with pci_lock held. */
-void msi_remove_device(struct pci_dev *pdev);
+/*
+ * PHYSDEVOP_prepare_msix and _release_msix: the device's MSI-X resources are about to be handed out, or taken back. 0, -ENODEV no such device or
+ * capability, -EBUSY entries are in use.
+ */
+int __must_check msix_handover(sbdf_t dev);
 void msi_dump(void);
 
 #endif

@@ -52,18 +52,22 @@ struct pci_dev {
 	sbdf_t physfn;			/* of a virtual function */
 	struct list msis;		/* struct msi of this device; under LOCK_PCI */
 	u8 msi_cap, msix_cap;		/* offsets of the capabilities, 0: none */
-	void *msix_table;		/* mapping of the MSI-X table, made with the first entry used */
 	u32 msix_entries;
-	bool msix_prepared;		/* PHYSDEVOP_prepare_msix: resources must not change */
+	volatile u8 *msix_table;	/* mapped while entries are in use */
+	u32 msix_used;			/* entries in use */
 };
 
 /* Guards the list of devices and their MSIs. */
 extern struct spinlock pci_lock;
 /* Called with pci_lock held. */
 struct pci_dev *pci_dev_find(sbdf_t dev);
+/* Iterate: the device with the smallest sbdf at or after *key, NULL at the end. */
+struct pci_dev *pci_dev_next(u64 *key);
+#define pci_for_each_dev(p) \
+	for (u64 _key = 0; ((p) = pci_dev_next(&_key)); _key++)
 /* Make the device known; a second report updates it. 0, -ENODEV nothing answers there, -ENOMEM. */
 int __must_check pci_dev_add(sbdf_t dev, bool is_extfn, bool is_virtfn, sbdf_t physfn);
-/* Forget it; its MSIs are taken down. 0, -ENODEV. */
+/* Forget it. 0, -ENODEV, -EBUSY it has MSIs. */
 int __must_check pci_dev_remove(sbdf_t dev);
 void pci_dump(void);
 

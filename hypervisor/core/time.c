@@ -34,6 +34,7 @@
 #define SEGMENTS	8
 #define PERIOD		NS_PER_SEC
 #define SEGMENT_LEAD	MICROSECS(100)		/* a new segment starts this much later */
+#define TELL_DELAY	MILLISECS(1)		/* … and guests are told when it has */
 #define MEASURE_MIN	MICROSECS(10000)
 #define MEASURE_MAX	MICROSECS(50000)
 #define MEASURE_ERROR	50000			/* good enough: 1 / this */
@@ -56,6 +57,7 @@ struct cpu_clock {
 	struct timeline *timeline;
 	s64 tsc_offset;
 	u32 told;		/* segment that time_pvclock_changed() was last called for */
+	bool compared;		/* this second's comparison is done */
 	struct timer timer;
 };
 static DEFINE_PER_CPU(struct cpu_clock, cpu_clock) = { .timeline = &shared_timeline };
@@ -287,21 +289,38 @@ static void compare(struct timeline *tl)
 				       (u64)PERIOD));
 }
 
-/* Once per second on each CPU: bend the timeline (its owner), and see that the guest hears of it (everyone). */
+static s_time_t next_period(s_time_t now)
+{
+	return now - now % PERIOD + PERIOD;
+}
+
+/* Does this CPU compare its timeline with the platform timer? */
+static bool compares(void)
+{
+	return per_cpu_rates || smp_processor_id() == 0;
+}
+
+/* At every full second the owners bend their timelines; a moment later every CPU lets its guest know. */
 static void periodic(void *unused)
 {
 	struct cpu_clock *c = &this_cpu(cpu_clock);
+	s_time_t now = time_now();
 	u32 generation;
 
-	if (per_cpu_rates || smp_processor_id() == 0)
+	if (compares() && !c->compared) {
 		compare(c->timeline);
+		c->compared = true;
+		timer_set(&c->timer, now + TELL_DELAY);
+		return;
+	}
+	c->compared = false;
 	generation = time_pvclock_generation();
 	if (generation != c->told) {
 		c->told = generation;
 		if (time_pvclock_changed)
 			time_pvclock_changed();
 	}
-	timer_set(&c->timer, time_now() + PERIOD);
+	timer_set(&c->timer, next_period(now) + (compares() ? 0 : TELL_DELAY));
 }
 
 static void start_comparing(void)
@@ -311,7 +330,7 @@ static void start_comparing(void)
 	if (tsc_constant || !platform || platform->brief)
 		return;
 	timer_init(&c->timer, periodic, NULL, smp_processor_id());
-	timer_set(&c->timer, time_now() + PERIOD);
+	timer_set(&c->timer, next_period(time_now()));
 }
 
 /* --- start-up --- */

@@ -208,16 +208,6 @@ void timers_init(void)
 	softirq_register(SOFTIRQ_TIMER, run_timers);
 }
 
-void timer_init_cpu(unsigned cpu)
-{
-	struct timer_queue *q = &per_cpu(timer_queue, cpu);
-
-	spinlock_init(&q->lock, LOCK_TIMER, "timer_queue");
-	q->tree = (struct tree)TREE_INIT;
-	q->running = NULL;
-	q->programmed = NOT_PROGRAMMED;
-}
-
 void timer_dump(void)
 {
 	time_dump();

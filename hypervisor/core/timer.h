@@ -28,9 +28,8 @@ void timer_migrate(struct timer *t, unsigned cpu);
 /* Disarm for good and wait until the function is not running. Not from the function itself, no lock of level >= LOCK_SCHED held. */
 void timer_kill(struct timer *t);
 
-/* Boot: the interrupt and soft-IRQ. Then each CPU's queue, before anything is armed there. */
+/* Boot: the interrupt and soft-IRQ (called by time_init()). */
 void timers_init(void);
-void timer_init_cpu(unsigned cpu);
 /* Print all timers: debug key 't'. */
 void timer_dump(void);
 

@@ -23,7 +23,6 @@ static bool range_free(unsigned cpu, unsigned first, unsigned n)
 	return true;
 }
 
-/* A lower vector has lower priority; start above the first block so that priorities vary little in practice. */
 static unsigned find_range(unsigned cpu, unsigned n)
 {
 	for (unsigned v = ALIGN_UP((unsigned)VECTOR_FIRST_DEVICE, n); v + n - 1 <= VECTOR_LAST_DEVICE; v += n)
@@ -63,7 +62,7 @@ int vector_alloc(const cpumask_t *mask, unsigned n, unsigned irq, unsigned *cpu,
 		spin_unlock_irqrestore(&vector_lock, flags);
 		return -ENOSPC;
 	}
-	v = find_range(c, n);
+	v = *vector && IS_ALIGNED(*vector, n) && range_free(c, *vector, n) ? *vector : find_range(c, n);
 	for (unsigned i = 0; i < n; i++)
 		per_cpu(vector_irq, c)[v + i] = irq + i + 1;
 	per_cpu(vectors_used, c) += n;
