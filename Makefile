@@ -18,7 +18,7 @@ all: hypervisor guests unit
 ABI = $(BUILD)/abi
 CPPFLAGS = -nostdinc -isystem $(shell $(CC) -print-file-name=include) -isystem $(ABI) -I$(HV) -D__XEN_TOOLS__ -MMD -MP
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter -Wundef -Werror
-CFLAGS = -std=gnu17 -ffreestanding -O2 -g -fPIE -fvisibility=hidden -mno-red-zone -mno-sse -mno-mmx -mno-80387 -msoft-float \
+CFLAGS = -std=gnu17 -ffreestanding -O2 -g -fPIE -include $(HV)/lib/hidden.h -mno-red-zone -mno-sse -mno-mmx -mno-80387 -msoft-float \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-strict-aliasing \
 	-fcf-protection=none -fno-jump-tables -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= $(WARN) $(EXTRA_CFLAGS)
 AFLAGS = -D__ASSEMBLY__ -g -fcf-protection=none -Wa,--noexecstack
@@ -61,7 +61,7 @@ $(BUILD)/compile_info.h: VERSION Makefile
 		"$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" > $@
 
 LINK = $(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments --build-id=sha1 --gc-sections \
-	-T $(BUILD)/lodge.lds
+	-T $(BUILD)/lodge.lds $(EXTRA_LDFLAGS)
 
 $(BUILD)/lodge.lds: $(HV)/boot/lodge.lds.S $(HV)/x86/layout.h
 	@mkdir -p $(@D)

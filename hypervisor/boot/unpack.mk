@@ -25,5 +25,7 @@ $(BUILD)/unpack_libs.o: $(BUILD)/unpack_codecs.o $(HV)/boot/unpack.lds
 	@$(LD) -r --gc-sections -T $(HV)/boot/unpack.lds -L$(UNPACK_LIBDIR) $< $(UNPACK_LIBS) -o $@.tmp
 	@$(OBJCOPY) $(addprefix --keep-global-symbol=,$(UNPACK_API)) \
 		--redefine-sym malloc=unpack_malloc --redefine-sym calloc=unpack_calloc --redefine-sym free=unpack_free \
-		--redefine-sym __stack_chk_fail=unpack_stack_smashed --strip-unneeded $@.tmp $@
+		--redefine-sym __stack_chk_fail=unpack_stack_smashed \
+		--redefine-sym ZSTD_trace_decompress_begin=unpack_trace_begin \
+		--redefine-sym ZSTD_trace_decompress_end=unpack_trace_end --strip-unneeded $@.tmp $@
 	@rm -f $@.tmp

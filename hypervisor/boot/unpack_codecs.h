@@ -38,5 +38,7 @@ void *unpack_malloc(size_t size);
 void *unpack_calloc(size_t n, size_t size);
 void unpack_free(void *block);
 void unpack_stack_smashed(void) __attribute__((noreturn));
+unsigned long long unpack_trace_begin(void);
+void unpack_trace_end(void);
 
 #endif

@@ -12,11 +12,11 @@ struct symbol { u32 addr, name; };
 extern const u32 symtab_count;
 extern const struct symbol symtab_entries[];
 extern const char symtab_names[];
-extern const char image_start[], text_end[], init_start[], init_end[];
+extern const char image_start[], text_end[];
 
 static bool is_code(u64 addr)
 {
-	return (addr >= (u64)image_start && addr < (u64)text_end) || (addr >= (u64)init_start && addr < (u64)init_end);
+	return addr >= (u64)image_start && addr < (u64)text_end;
 }
 
 const char *symbol_find(u64 addr, u64 *offset)

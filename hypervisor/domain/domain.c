@@ -198,26 +198,22 @@ static void free_vcpus(struct domain *d)
 	xfree(d->vcpus);
 }
 
-static bool is_shared(const void *page)
+static void free_rangeset(struct rangeset *rs)
 {
-	return frame_read(virt_to_mfn(page)).v & FRAME_SHARED;
+	if (rs)
+		rangeset_clear(rs);
+	xfree(rs);
 }
 
 static void domain_free(struct domain *d)
 {
 	free_vcpus(d);
 	modules_destroy(d);
-	if (d->iomem) {
-		rangeset_clear(d->iomem);
-		rangeset_clear(d->ioports);
-		rangeset_clear(d->irqs);
-		xfree(d->iomem);
-		xfree(d->ioports);
-		xfree(d->irqs);
-	}
-	/* A page that is still referenced is better lost than given to somebody else. */
-	if (d->shared_info && (!is_shared(d->shared_info) || !WARN_ON(unshare_page(d->shared_info))))
-		free_page(d->shared_info);
+	free_rangeset(d->iomem);
+	free_rangeset(d->ioports);
+	free_rangeset(d->irqs);
+	if (d->shared_info)
+		unshare_free_page(d->shared_info);
 	d->magic = 0;
 	xfree(d);
 }

@@ -185,9 +185,6 @@ sysenter_entry:
 	.globl ret_to_guest
 ret_to_guest:
 	cli
-	call softirq_pending
-	test %al, %al
-	jnz do_softirqs
 	mov CPU_INFO_CURRENT(%rsp), %rbx
 	mov VCPU_INFO(%rbx), %rax
 	mov VCPU_PV(%rbx), %rcx
@@ -195,6 +192,10 @@ ret_to_guest:
 	orb PV_PENDING(%rcx), %al
 	test %al, %al
 	jnz maybe_deliver
+check_softirqs:		/* after delivery, which may have crashed the guest */
+	call softirq_pending
+	test %al, %al
+	jnz do_softirqs
 restore_guest:
 	RESTORE_REGS
 guest_iret:
@@ -209,7 +210,7 @@ do_softirqs:
 maybe_deliver:
 	mov %rsp, %rdi
 	call pv_deliver_pending
-	jmp restore_guest
+	jmp check_softirqs
 
 /* iretq refused the guest's frame: rsp points at it, all other registers are the guest's. */
 guest_iret_failed:
