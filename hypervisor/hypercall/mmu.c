@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Helpers of the MMU hypercalls. */
+
+#include <hypercall/mmu.h>
+
+int mmu_get_owner(u16 id, struct domain **out)
+{
+	struct domain *d = current->domain;
+
+	if (id == DOMID_SELF) {
+		*out = d;
+		return 0;
+	}
+	/* By convention a domain does not name itself here. */
+	if (id == d->id)
+		return -ESRCH;
+	if (id == DOMID_IO) {
+		*out = dom_io;
+		return 0;
+	}
+	if (!d->privileged)
+		return -EPERM;
+	*out = id == DOMID_XEN ? dom_xen : domain_get(id);
+	return *out ? 0 : -ESRCH;
+}
+
+void mmu_put_owner(struct domain *d)
+{
+	if (d != current->domain && d != dom_io && d != dom_xen)
+		domain_put(d);
+}
+
+int mmu_cpus_of_vcpus(const void *guest_bitmap, cpumask_t *out)
+{
+	struct domain *d = current->domain;
+
+	cpumask_zero(out);
+	for (u32 word = 0; word < DIV_ROUND_UP(d->max_vcpus, 64); word++) {
+		u64 bits;
+
+		if (copy_from_guest_idx(&bits, guest_bitmap, word, sizeof(bits)))
+			return -EFAULT;
+		for (; bits; bits &= bits - 1) {
+			struct vcpu *v = domain_vcpu(d, word * 64 + (u32)__builtin_ctzl(bits));
+
+			if (v)
+				cpumask_or(out, out, &v->dirty_cpus);
+		}
+	}
+	return 0;
+}
+
+int mmu_batch_begin(struct mmu_batch *b, u64 uops, u64 count, u64 pdone, u64 foreigndom)
+{
+	*b = (struct mmu_batch){ .uops = uops, .pdone = pdone, .foreigndom = foreigndom, .count = (u32)count };
+	if (!(b->count & MMU_PREEMPTED))
+		return 0;
+	b->count &= ~(u32)MMU_PREEMPTED;
+	return pdone ? copy_from_guest(&b->before, (void *)pdone, sizeof(b->before)) : 0;
+}
+
+long mmu_batch_end(const struct mmu_batch *b, u32 done, long rc, u64 nr, size_t size)
+{
+	u32 total = b->before + done;
+
+	if (b->pdone && copy_to_guest((void *)b->pdone, &total, sizeof(total)))
+		return -EFAULT;
+	if (rc != -ERESTART)
+		return rc;
+	return hypercall_continue(nr, 4, b->uops + done * size, (b->count - done) | MMU_PREEMPTED, b->pdone, b->foreigndom);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Single page-table entries: which are acceptable, and the references they hold. */
+
+#include <core/panic.h>
+#include <lib/errno.h>
+#include <pv/pagetable.h>
+#include <x86/cpuid.h>
+
+#define CACHE_BITS	(PTE_PAT | PTE_PCD | PTE_PWT)
+
+/* Not RAM, or marked as a device's: such frames have no references. The answer for a frame never changes. */
+static bool is_device_frame(frame_t f)
+{
+	return f.v == 0 || frame_owner(f) == DOMID_IO;
+}
+
+static bool may_use_device(const struct domain *d, mfn_t m)
+{
+	return rangeset_contains(d->iomem, m.v, m.v);
+}
+
+static int get_device_l1e(struct domain *d, struct domain *pg_owner, pte_t e)
+{
+	mfn_t m = pte_mfn(e);
+
+	/* Higher address bits are reserved ones to the processor. */
+	if (m.v >> (cpu_features.phys_bits - PAGE_SHIFT))
+		return -EINVAL;
+	if (!may_use_device(d, m) || (pg_owner != d && pg_owner != dom_io && !may_use_device(pg_owner, m)))
+		return -EPERM;
+	return 0;
+}
+
+int pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
+{
+	mfn_t m = pte_mfn(*e);
+	frame_t f;
+
+	if (!pte_present(*e))
+		return 0;
+	e->v = (e->v | PTE_US) & ~PTE_G;
+	f = frame_read(m);
+	if (is_device_frame(f))
+		return get_device_l1e(d, pg_owner, *e);
+	/* The cache attributes of RAM are the hypervisor's: only who owns the devices may have others, on his own frames. */
+	if (!d->hardware || frame_owner(f) != d->id)
+		e->v &= ~CACHE_BITS;
+	if (pg_owner == dom_xen) {
+		if (!d->privileged || !(f.v & FRAME_SHARED) || e->v & PTE_RW)
+			return -EPERM;
+		return get_frame(m, pg_owner) ? 0 : -EINVAL;
+	}
+	if (e->v & PTE_RW)
+		return frame_get_writable(m, pg_owner);
+	return get_frame(m, pg_owner) ? 0 : -EINVAL;
+}
+
+/* d drops a writable mapping of a frame of another domain: d's CPUs may still have it. */
+static void note_foreign_cpus(const struct domain *d, u16 owner)
+{
+	struct domain *o = domain_of_owner(owner);
+
+	if (!o || !o->pv)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(d->dirty_cpus.bits); i++) {
+		u64 bits = READ_ONCE(d->dirty_cpus.bits[i]);
+
+		if (bits & ~READ_ONCE(o->pv->foreign_cpus.bits[i]))
+			atomic_fetch_or(&o->pv->foreign_cpus.bits[i], bits);
+	}
+}
+
+void pt_put_l1e(struct domain *d, pte_t e)
+{
+	mfn_t m = pte_mfn(e);
+	frame_t f;
+
+	if (!pte_present(e))
+		return;
+	f = frame_read(m);
+	if (is_device_frame(f))
+		return;
+	if (!(e.v & PTE_RW)) {
+		put_frame(m);
+		return;
+	}
+	if (frame_owner(f) != d->id)
+		note_foreign_cpus(d, frame_owner(f));
+	frame_put_writable(m);
+}
+
+int pt_check_upper(pte_t *e, unsigned level)
+{
+	if (!pte_present(*e))
+		return 0;
+	/* Large pages (bit 7 is reserved in level 4), global bit, and cache attributes of page tables. */
+	if (e->v & (PTE_PSE | PTE_G | PTE_PCD | PTE_PWT))
+		return -EINVAL;
+	e->v |= PTE_US;
+	return 0;
+}
