@@ -66,6 +66,8 @@ struct guest_ops {
 	 */
 	int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
 	int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
+	/* Make the vCPU take an NMI. May be missing. */
+	void (*send_nmi)(struct vcpu *v);
 	/* Does the guest currently accept event upcalls (its interrupts are enabled)? */
 	bool (*upcalls_enabled)(const struct vcpu *v);
 	/* An event is pending for a vCPU that runs in guest mode on another CPU: enough to send it an IPI? */
@@ -95,6 +97,7 @@ struct vcpu {
 
 	struct timer singleshot_timer, periodic_timer, poll_timer;
 	u64 periodic_period_ns;		/* 0: none */
+	u64 periodic_due_ns;		/* next tick, system time */
 	u64 hypercall_progress;		/* (o) private to continuations in progress */
 };
 
@@ -113,6 +116,7 @@ struct domain {
 	bool is_dying;			/* (a) set once by domain_kill */
 	bool is_shut_down;		/* (a) */
 	u8 shutdown_reason;		/* SHUTDOWN_*, written by whoever set is_shut_down */
+	u16 shutdown_code;		/* reason + 1, given ahead by SCHEDOP_shutdown_code: replaces the one of domain_shutdown(); 0: none */
 	const struct guest_ops *ops;	/* (c) */
 	struct spinlock lock;
 	u32 refcount;			/* (a) */

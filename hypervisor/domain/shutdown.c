@@ -38,6 +38,8 @@ static void machine_follows(const struct domain *d, u8 reason)
 
 void domain_shutdown(struct domain *d, u8 reason)
 {
+	if (d->shutdown_code)
+		reason = (u8)(d->shutdown_code - 1);
 	if (d->hardware)
 		machine_follows(d, reason);
 	if (!atomic_xchg(&d->is_shut_down, true))

@@ -297,14 +297,17 @@ static void set_turn_end(struct sched_cpu *c, s_time_t now)
 		timer_set(&c->timer, when);
 }
 
-static void follow_timers(struct vcpu *v, unsigned cpu)
+/* Its timers come along, and the periodic one goes on: at once when a tick is overdue. */
+static void start_timers(struct vcpu *v, unsigned cpu)
 {
-	if (v->sched->timers_cpu == cpu)
-		return;
-	v->sched->timers_cpu = (u16)cpu;
-	timer_migrate(&v->singleshot_timer, cpu);
-	timer_migrate(&v->periodic_timer, cpu);
-	timer_migrate(&v->poll_timer, cpu);
+	if (v->sched->timers_cpu != cpu) {
+		v->sched->timers_cpu = (u16)cpu;
+		timer_migrate(&v->singleshot_timer, cpu);
+		timer_migrate(&v->periodic_timer, cpu);
+		timer_migrate(&v->poll_timer, cpu);
+	}
+	if (v->periodic_period_ns)
+		timer_set(&v->periodic_timer, (s_time_t)v->periodic_due_ns);
 }
 
 /* SOFTIRQ_SCHEDULE: interrupts on, no lock held. */
@@ -338,10 +341,13 @@ static void schedule(void)
 	trace(TRACE_SWITCH, (u64)prev->domain->id << 32 | prev->id, (u64)next->domain->id << 32 | next->id);
 	spin_unlock(&c->lock);
 
-	if (!is_idle_vcpu(prev))
+	if (!is_idle_vcpu(prev)) {
 		runstate_write_area(prev);
+		if (prev->periodic_period_ns)
+			timer_stop(&prev->periodic_timer);
+	}
 	if (!is_idle_vcpu(next))
-		follow_timers(next, c->cpu);
+		start_timers(next, c->cpu);
 	context_switch(prev, next);
 }
 
