@@ -275,15 +275,18 @@ void irq_detach(unsigned irq)
 	spin_unlock_irqrestore(&desc->lock, flags);
 }
 
+void irq_wait(unsigned irq)
+{
+	const struct irq_desc *desc = irq_find(irq);
+
+	while (desc && READ_ONCE(desc->running))
+		cpu_relax();
+}
+
 void irq_free(unsigned irq)
 {
-	struct irq_desc *desc = irq_find(irq);
-
-	if (!desc)
-		return;
 	irq_detach(irq);
-	while (READ_ONCE(desc->running))
-		cpu_relax();
+	irq_wait(irq);
 }
 
 void irq_end(unsigned irq)

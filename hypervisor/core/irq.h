@@ -43,7 +43,9 @@ bool irq_valid(unsigned irq);
 int __must_check irq_request(unsigned irq, irq_handler_t handler, void *data, const char *name);
 /* Mask and remove the handler. */
 void irq_detach(unsigned irq);
-/* The same, and wait until the handler is not running any more. Not from interrupt context, nor with a lock that the handler takes. */
+/* Wait until the handler is not running any more. Not from interrupt context, nor with a lock that the handler takes. */
+void irq_wait(unsigned irq);
+/* Both. */
 void irq_free(unsigned irq);
 /* After IRQ_DEFER: the consumer has quietened the device. Any context. */
 void irq_end(unsigned irq);
