@@ -12,8 +12,10 @@ import tempfile
 
 import qemu
 import steps
-from machine import Machine
+from machine import DOM0_PROMPT, Machine
 
+# What the hypervisor says when Domain 0 has panicked, or triple-faulted; ours first.
+CRASHED = r'(Domain 0|Hardware Dom0) crashed'
 OOPS = r'Oops|BUG:|Call Trace|Kernel panic|general protection fault|unable to handle|PANIC'
 
 
@@ -26,7 +28,7 @@ class SystemTest:
     """A declared test. name: without its file's noun."""
     name: str
     run: object
-    timeout: int = 180      # seconds, on two processors with software emulation
+    timeout: int = 300      # seconds, on two processors with software emulation
     long: bool = False      # runs only with --long or when named
     alone: bool = False     # measures time or needs all processors: not beside another test
     ours: bool = False      # about our hypervisor; skipped with --hypervisor
@@ -58,7 +60,7 @@ def check(condition, text):
 
 
 def check_equal(found, expected, what):
-    check(found == expected, f'{what}: found {found!r}, expected {expected!r}')
+    check(found == expected, f'{what}: found {repr(found):.500}, expected {repr(expected):.500}')
 
 
 class Context:
@@ -81,6 +83,11 @@ class Context:
         machine = self.boot(**config)
         machine.wait_agent()
         return machine
+
+
+def wait_prompt(machine):
+    """Domain 0's shell is ready for what is typed."""
+    machine.expect(DOM0_PROMPT)
 
 
 def check_dom0_healthy(machine):

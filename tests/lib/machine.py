@@ -178,7 +178,7 @@ class Machine:
 
     # Commands in Domain 0
 
-    def wait_agent(self, timeout=120):
+    def wait_agent(self, timeout=240):
         """Wait until Domain 0 takes commands; once per boot."""
         line = b''
         self.agent.settimeout(timeout)

@@ -34,8 +34,8 @@ def say(text, end='\n'):
 
 def tail(path, lines=15):
     """The last lines of a log, indented."""
-    with open(path, errors='replace') as f:
-        return ''.join('  | ' + line.rstrip() + '\n' for line in f.readlines()[-lines:])
+    with open(path, errors='replace', newline='\n') as f:
+        return ''.join('  | ' + line.strip('\r\n')[:200] + '\n' for line in f.readlines()[-lines:])
 
 
 def run_step(name, log, command, quiet=False):

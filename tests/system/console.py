@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""The console: Domain 0's terminal, the hypervisor's debug keys, and its log."""
+from harness import audit, check, hypervisor_keys, test, wait_prompt
+
+LINES = 3000
+
+
+def prompt(t, **config):
+    """A machine at Domain 0's prompt, without kernel messages to come."""
+    m = t.boot_dom0(**config)
+    m.sh('dmesg -n 1')
+    wait_prompt(m)
+    return m
+
+
+@test()
+def typing(t):
+    m = prompt(t)
+    m.type('echo lodge-$((6 * 7))\n')
+    m.expect(r'^lodge-42$')
+    # Ctrl-C reaches the process in the foreground.
+    m.type('sleep 1000\n')
+    m.expect('sleep 1000')
+    m.sh('until pidof sleep >/dev/null; do usleep 10000; done')
+    m.type('\x03')
+    wait_prompt(m)
+
+
+@test()
+def long_output(t):
+    """Nothing is lost or out of order."""
+    m = prompt(t)
+    m.type(f'seq {LINES} | sed s/^/line-/; echo end-of-$((1))-output\n')
+    text = m.expect(r'(?s)(.*)^end-of-1-output$', timeout=120)[1]
+    found = [line for line in text.split('\n') if line.startswith('line-')]
+    wrong = [(line, n) for n, line in enumerate(found, 1) if line != f'line-{n}']
+    check(len(found) == LINES and not wrong, f'{len(found)} lines of {LINES}; wrong ones: {wrong[:5]}')
+
+
+@test()
+def switch_input(t):
+    """Ctrl-A three times: keys go to the hypervisor; three times again: back to Domain 0."""
+    m = prompt(t)
+    with hypervisor_keys(m):
+        m.type('h')
+        m.expect(r"'h'|key h|^\W*h\W", timeout=30)
+    m.type('\n')
+    wait_prompt(m)
+    m.type('echo back-$((1 + 1))\n')
+    m.expect(r'^back-2$')
+
+
+@test(ours=True)
+def debug_keys(t):
+    """Every key that h lists can be pressed, and neither harms the machine nor spoils a count."""
+    m = prompt(t)
+    keys = m.sh("hvctl keys h; hvctl log | sed -n \"s/.*key '\\(.\\)'.*/\\1/p\"").split()
+    check(len(keys) >= 6 and 'h' in keys and 'a' in keys, f'h lists only {keys}')
+    for key in keys:
+        if key in 'RCP':        # those that are meant to end the machine
+            continue
+        m.sh(f'hvctl keys {key}; true')
+    audit(m)
+    m.type('echo alive-$((1 + 1))\n')
+    m.expect(r'^alive-2$', timeout=60)
+
+
+@test()
+def log_ring(t):
+    """Domain 0 can read the hypervisor's boot log, and it is what went to the serial line."""
+    m = t.boot(hv_args='loglvl=all')
+    m.wait_agent()
+    with m.changed:
+        serial = m.output
+    log = [line.rstrip() for line in m.sh('hvctl log').splitlines() if line.strip()]
+    check(len(log) > 10, f'the log has {len(log)} lines')
+    missing = [line for line in log[:10] if line not in serial]
+    check(not missing, f'only in the log: {missing}')
+    if t.ours:
+        check(any('Lodge' in line for line in log), 'the log does not say who writes it')
