@@ -118,10 +118,10 @@ int domain_steal_frame(struct domain *d, mfn_t m)
 	return 0;
 }
 
-int domain_assign_frame(struct domain *d, mfn_t m)
+static int assign(struct domain *d, mfn_t m, bool check_limit)
 {
 	frame_t x = frame_read(m);
-	int rc = account(d, m, 1, true);
+	int rc = account(d, m, 1, check_limit);
 
 	if (rc)
 		return rc;
@@ -130,6 +130,16 @@ int domain_assign_frame(struct domain *d, mfn_t m)
 	tlb_flush_since(&cpu_online, frame_epoch(x));
 	atomic_store(&frame_of(m)->v, owned_word(d));
 	return 0;
+}
+
+int domain_assign_frame(struct domain *d, mfn_t m)
+{
+	return assign(d, m, true);
+}
+
+int domain_replace_frame(struct domain *d, mfn_t m)
+{
+	return assign(d, m, false);
 }
 
 void share_page_with_domain(void *va, struct domain *d, bool writable)

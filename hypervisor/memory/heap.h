@@ -47,6 +47,8 @@ mfn_t domain_alloc_frames(struct domain *d, unsigned order, unsigned addr_bits, 
  */
 int __must_check domain_steal_frame(struct domain *d, mfn_t m);
 int __must_check domain_assign_frame(struct domain *d, mfn_t m);
+/* The same without regard to d's limit: in place of a frame that was stolen from d. */
+int __must_check domain_replace_frame(struct domain *d, mfn_t m);
 /*
  * Show a hypervisor page (from alloc_page_zeroed) to d: FRAME_SHARED with owner d; a writable one carries a FRAME_WRITABLE type so that
  * it can never become a page table; a read-only one refuses writable mappings.

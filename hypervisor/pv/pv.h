@@ -17,6 +17,7 @@
 #include <x86/xstate.h>
 #include <xen/callback.h>
 
+struct e820entry;
 struct pt_job;
 
 struct pv_trap { u64 address; u16 cs; u8 flags; };	/* flags: TI_GET_DPL, TI_GET_IF */
@@ -61,6 +62,8 @@ struct pv_domain {
 	struct spinlock pt_lock;	/* page-table type transitions */
 	pte_t *perdomain_l3;		/* level-3 page of slot HYP_SLOT_PERDOMAIN */
 	struct pt_job *pt_job;		/* pv/pt_job.c: validation or release in progress */
+	struct e820entry *e820;		/* (d->lock) memory map given to the domain, for XENMEM_memory_map; NULL: none */
+	u32 e820_entries;
 	cpumask_t foreign_cpus;		/* (a) CPUs of other domains that may still have frames of this one mapped writable in their TLBs */
 	u32 cf8;			/* hardware domain: its PCI configuration address latch */
 	u8 cmos_index;			/* hardware domain: its RTC index latch */
@@ -74,6 +77,11 @@ enum {
 
 /* CR4 bits that a guest decides on. */
 #define PV_CR4_GUEST	(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
+
+/* VMASST_TYPE_* that a guest may enable. The 32-bit ones have no effect. */
+#define PV_VM_ASSIST	(BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) | BIT(VMASST_TYPE_writable_pagetables) | \
+			 BIT(VMASST_TYPE_pae_extended_cr3) | BIT(VMASST_TYPE_architectural_iopl) |				\
+			 BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict))
 
 /* The window of a vCPU in the per-domain slot: 16 pages of GDT, 16 pages of LDT. */
 #define PV_WINDOW_PAGES		32
@@ -123,6 +131,8 @@ void pv_load_user_gs_selector(u16 sel);
 int __must_check pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val);
 /* Registers 4 and 5 are 6 and 7. -EINVAL above 7. */
 int __must_check pv_get_debugreg(const struct vcpu *v, unsigned reg, u64 *val);
+/* As after a processor's reset. v is not running. */
+void pv_reset_debugregs(struct vcpu *v);
 void pv_load_debugregs(const struct vcpu *v);
 void pv_unload_debugregs(const struct vcpu *v);
 
@@ -189,8 +199,6 @@ void pv_put_frame_type(struct domain *d, mfn_t m);
 void pv_write_cr3(struct vcpu *v);
 /* #PF from the guest on a page that is mapped read-only because it is a page table: emulate the write. True when done. */
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code);
-/* Validate a table of that level and pin it, as MMUEXT_PIN_*_TABLE does; runs to the end. For Domain 0's builder. */
-int __must_check pv_pin_table(struct domain *d, mfn_t m, unsigned level);
 /* guest_ops.grant_map and grant_unmap: see domain/domain.h. */
 int pv_grant_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
 int pv_grant_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
