@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* For tests of ipc/: forced in front of every source. Machine addresses are host addresses, and `current` is a variable. */
+#ifndef TESTS_UNIT_IPC_ENV_H
+#define TESTS_UNIT_IPC_ENV_H
+
+#include <stddef.h>
+#include <stdint.h>
+#undef __always_inline	/* the C library's */
+#include <x86/layout.h>
+#undef DIRECTMAP_START
+#define DIRECTMAP_START 0UL
+
+#include <x86/regs.h>
+#undef current
+extern __thread struct vcpu *fake_current;
+#define current fake_current
+
+/* The test calls the life-cycle hooks itself. */
+#include <domain/domain.h>
+#undef DOMAIN_MODULE
+#define DOMAIN_MODULE(var)	extern const struct domain_module var; const struct domain_module var
+
+#endif
