@@ -8,7 +8,7 @@
 
 #include <lib/types.h>
 
-enum softirq { SOFTIRQ_TIMER, SOFTIRQ_RCU, SOFTIRQ_TASKLET, SOFTIRQ_SCHEDULE, SOFTIRQ_COUNT };
+enum softirq { SOFTIRQ_NMI, SOFTIRQ_TIMER, SOFTIRQ_RCU, SOFTIRQ_TASKLET, SOFTIRQ_SCHEDULE, SOFTIRQ_COUNT };
 
 /* Boot, before the first softirq_raise(). */
 void softirq_init(void);
