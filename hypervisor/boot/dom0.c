@@ -6,6 +6,7 @@
 #include <core/console.h>
 #include <core/panic.h>
 #include <core/param.h>
+#include <core/serial.h>
 #include <lib/string.h>
 #include <memory/heap.h>
 #include <memory/init.h>
@@ -56,6 +57,17 @@ static void set_permissions(struct domain *d)
 	deny(d->ioports, 0x40, 0x43);	/* timer */
 	deny(d->ioports, 0x61, 0x61);
 	allow(d->irqs, 0, 0xffff);
+
+	for (unsigned i = 0; i < SERIAL_PORTS; i++) {
+		unsigned irq;
+		u16 base;
+
+		if (!serial_claimed(i, &base, &irq))
+			continue;
+		deny(d->ioports, base, base + 7u);
+		if (irq)
+			deny(d->irqs, irq, irq);
+	}
 }
 
 static struct domain *create_domain(u64 max_pages)

@@ -39,9 +39,16 @@ static void sched_vcpu_destroy(struct vcpu *v)
 	v->sched = NULL;
 }
 
+static int sched_domain_create(struct domain *d)
+{
+	guest_wallclock_update(d);
+	return 0;
+}
+
 DOMAIN_MODULE(sched_module) = {
 	.name = "sched",
 	.order = MODULE_SCHED,
+	.create = sched_domain_create,
 	.vcpu_create = sched_vcpu_create,
 	.vcpu_destroy = sched_vcpu_destroy,
 };

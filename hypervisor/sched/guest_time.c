@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The time parameters that a guest computes system time from (ABI: <xen/xen.h>, struct vcpu_time_info): in vcpu_info, and in a second
- * place of the guest's choice.
+ * place of the guest's choice; and the wall clock in shared_info.
  */
-#include <core/smp.h>
 #include <domain/guest_copy.h>
 #include <lib/string.h>
 #include <sched/runstate.h>
@@ -93,4 +92,52 @@ void guest_areas_flush(void)
 		r->time_area_due = false;
 	}
 	local_irq_restore(flags);
+}
+
+/* --- the wall clock: at which UTC second system time was 0 ---------------------------------------------------------------------- */
+
+static DEFINE_SPINLOCK(wallclock_lock, LOCK_TIME);
+static u32 wallclock_version;	/* even; of all domains, so that each one's only grows */
+
+static void write_wallclock(struct domain *d, u32 version)
+{
+	struct shared_info *si = d->shared_info;
+	u64 base = wallclock_base(), sec = base / NS_PER_SEC + (u64)d->time_offset_seconds;
+
+	WRITE_ONCE(si->wc_version, version - 1);
+	smp_wmb();
+	si->wc_sec = (u32)sec;
+	si->wc_sec_hi = (u32)(sec >> 32);
+	si->wc_nsec = (u32)(base % NS_PER_SEC);
+	smp_wmb();
+	WRITE_ONCE(si->wc_version, version);
+}
+
+void guest_wallclock_update(struct domain *d)
+{
+	u64 flags = spin_lock_irqsave(&wallclock_lock);
+
+	write_wallclock(d, wallclock_version += 2);
+	spin_unlock_irqrestore(&wallclock_lock, flags);
+}
+
+static void update_all_wallclocks(void)
+{
+	struct domain *d;
+
+	for (u32 id = 0; (d = domain_next((u16)id)); id = d->id + 1u, domain_put(d))
+		guest_wallclock_update(d);
+}
+
+/* --- hooks -------------------------------------------------------------------------------------------------------------------- */
+
+static void parameters_changed(void)
+{
+	guest_time_refresh(current);
+}
+
+void guest_time_init(void)
+{
+	time_pvclock_changed = parameters_changed;
+	wallclock_changed = update_all_wallclocks;
 }

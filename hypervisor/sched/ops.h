@@ -97,5 +97,7 @@ void runstate_snapshot(struct vcpu *v);
 void runstate_write_area(struct vcpu *v);
 /* Write the time parameters if they have changed since v got them, or anyway. v is current. Interrupts off. */
 void guest_time_update(struct vcpu *v, bool force);
+/* Boot: connect to the clock's hooks. */
+void guest_time_init(void);
 
 #endif

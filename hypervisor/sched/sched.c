@@ -454,6 +454,7 @@ void sched_init(void)
 {
 	softirq_register(SOFTIRQ_SCHEDULE, schedule);
 	domain_stop_hook = stop_domain;
+	guest_time_init();
 	log_info("scheduler: %s\n", sched_policy->name);
 }
 

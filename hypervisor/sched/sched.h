@@ -60,6 +60,8 @@ void guest_time_set_area(struct vcpu *v, u64 va);
 void guest_areas_flush(void);
 /* Refresh v->info->time: the pvclock parameters of this CPU have changed, or v->info has moved. For current, any context. */
 void guest_time_refresh(struct vcpu *v);
+/* Write the wall clock into the domain's shared_info: it, or d->time_offset_seconds, has changed. */
+void guest_wallclock_update(struct domain *d);
 
 /* SCHEDOP_watchdog for the current domain: the watchdog's id (for id 0), 0, -EINVAL, -ENOSPC. seconds 0: stop. */
 long watchdog_op(struct domain *d, u32 id, u32 seconds);
