@@ -9,12 +9,14 @@
 #include <boot/dom0.h>
 #include <core/console.h>
 #include <core/panic.h>
+#include <core/softirq.h>
+#include <lib/errno.h>
 #include <lib/string.h>
 #include <lib/xennote.h>
 #include <memory/heap.h>
 #include <memory/m2p.h>
 #include <memory/xmalloc.h>
-#include <pv/pv.h>
+#include <pv/pagetable.h>
 #include <xen/features.h>
 
 #define PTE_GUEST	(PTE_P | PTE_RW | PTE_US | PTE_A)
@@ -224,7 +226,10 @@ static void set_context(struct domain *d, const struct layout *l)
 	ctx->kernel_sp = ctx->user_regs.rsp;
 	ctx->ctrlreg[3] = mfn_to_paddr(l4).v;
 	/* The guest unpins the builder's table once it has its own. */
-	rc = pv_pin_table(d, l4, 4);
+	do {
+		softirq_run_no_schedule();
+		rc = pt_pin(d, l4, 4);
+	} while (rc == -ERESTART);
 	if (!rc)
 		rc = d->ops->set_context(d->vcpus[0], ctx);
 	if (rc)

@@ -53,6 +53,7 @@ static void init_memory(void)
 static void init_platform(void)
 {
 	acpi_init(boot_info.rsdp);
+	pic_disable();
 	apic_init();
 	softirq_init();
 	irq_init();
@@ -72,16 +73,11 @@ static void init_scheduling(void)
 	cpumask_set(0, &cpu_online);
 }
 
-static void tell_tools(struct domain *d)
-{
-	virq_send_global(VIRQ_DOM_EXC);
-}
-
 static void init_domains(void)
 {
 	domains_init();
 	domain_stop_hook = domain_pause_nosync;
-	domain_died_hook = tell_tools;
+	evtchn_init();
 }
 
 static void enter_idle(void)
@@ -116,6 +112,7 @@ void start(u32 magic, u32 info)
 	init_platform();
 	local_irq_enable();
 	smp_boot();
+	console_ring_grow(alloc_pages);
 	unmap_low_memory();
 
 	dom0_create(&boot_info);

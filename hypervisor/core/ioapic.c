@@ -66,8 +66,7 @@ static void write_low(struct ioapic *io, unsigned pin, u32 low)
 	reg_write(io, REG_ENTRY(pin), low);
 }
 
-/* All interrupts come through IO-APICs: move the 8259s to vectors nobody uses, then mask every input. */
-static void pic_disable(void)
+void pic_disable(void)
 {
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
@@ -111,7 +110,6 @@ void ioapic_init(void)
 	const struct acpi_ioapic *list;
 	unsigned n = acpi_ioapics(&list);
 
-	pic_disable();
 	for (unsigned i = 0; i < n && i < MAX_IOAPICS; i++)
 		init_one(&list[i]);
 	if (!nr_ioapics)

@@ -5,7 +5,12 @@
 
 #include <lib/types.h>
 
-/* Map all IO-APICs of the MADT, mask every entry, silence the 8259s. Boot. */
+/*
+ * All interrupts come through IO-APICs: move the 8259s to vectors nobody uses, then mask every input. To be called while the local APIC
+ * still listens to them (before apic_init()): QEMU's never forgets an interrupt that was raised before and lowered after its LINT0 is masked.
+ */
+void pic_disable(void);
+/* Map all IO-APICs of the MADT, mask every entry. Boot. */
 void ioapic_init(void);
 /* One more than the highest GSI of any IO-APIC. */
 unsigned ioapic_nr_gsi(void);

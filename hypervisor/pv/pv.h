@@ -154,7 +154,9 @@ bool pv_emulate_forced_cpuid(struct cpu_user_regs *regs);
  * One port access of 1, 2 or 4 bytes for current. False: the guest must get #GP. With permission of the domain it reaches the
  * device; else reads give all ones and writes are lost.
  */
-bool pv_port_access_ok(const struct cpu_user_regs *regs, u16 port, unsigned bytes);
+bool pv_port_access_ok(u16 port, unsigned bytes);
+/* Does the I/O privilege level allow the mode that v is in to do port I/O, CLI and STI? */
+bool pv_iopl_ok(const struct vcpu *v);
 u32 pv_port_read(u16 port, unsigned bytes);
 void pv_port_write(u16 port, unsigned bytes, u32 val);
 
@@ -164,6 +166,8 @@ bool pv_read_cr(unsigned cr, u64 *val);
 bool pv_write_cr(unsigned cr, u64 val, bool *again);
 /* CR4 that a guest reads. */
 u64 pv_guest_cr4(const struct vcpu *v);
+/* Set the bits of it that are the guest's. v is current or not running. */
+void pv_set_cr4(struct vcpu *v, u64 val);
 /* fpu_taskswitch: the virtual CR0.TS of current. */
 void pv_set_ts(bool set);
 /* XSETBV. False: #GP. */
