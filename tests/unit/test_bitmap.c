@@ -121,7 +121,8 @@ TEST(two_maps)
 			/* Garbage beyond the end must not matter. */
 			for (size_t w = 0; w < BITMAP_WORDS(nbits); w++) {
 				a[w] = test_random() & (step % 3 ? test_random() & test_random() : ~0UL);
-				b[w] = step % 2 ? test_random() | a[w] : a[w];
+				b[w] = step % 4 == 0 ? a[w] : step % 4 == 1 ? test_random() | a[w] :
+				       step % 4 == 2 ? test_random() : a[w] ^ BIT(test_below(64));
 			}
 			for (size_t i = 0; i < nbits; i++) {
 				bool x = bitmap_test(a, i), y = bitmap_test(b, i);

@@ -26,6 +26,10 @@ TEST(parse)
 	parse("ffFF", 16, 0, 0xffff, 4);
 	parse("010", 0, 0, 10, 3);
 	parse("017", 8, 0, 15, 3);
+	parse("8", 8, -EINVAL, 0, 0);
+	parse("78", 8, 0, 7, 1);
+	parse("aAfFgG", 16, 0, 0xaaff, 4);
+	parse("1@`:/", 16, 0, 1, 1);
 	parse("0x", 0, 0, 0, 1);
 	parse("0xg", 16, 0, 0, 1);
 	parse("102", 2, 0, 2, 2);

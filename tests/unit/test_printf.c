@@ -48,7 +48,7 @@ TEST(plain)
 	same(200, "%hhd %hd %hhu %hu", 511, 65537, 511, 65537);
 	same(200, "%ld %lld %jd %td %zd", -1L, -2LL, (intmax_t)-3, (ptrdiff_t)-4, (ssize_t)-5);
 	same(200, "%lld %lld", INT64_MIN, INT64_MAX);
-	same(200, "%.3s", "no terminator" + 0);
+	same(200, "%.3s|%.0s|%.s", "no terminator", "none", "none");
 }
 
 TEST(random_flags)
