@@ -36,6 +36,7 @@ enum apic_reg {
 #define ICR_ASSERT		BIT(14)
 #define ICR_LEVEL		BIT(15)
 #define DIVIDE_BY_1		0xb
+#define TIMER_MARGIN_SHIFT	14	/* 61 ppm: more than the error of the timer's calibration */
 
 u32 cpu_apic_id[MAX_CPUS] = { [0 ... MAX_CPUS - 1] = APIC_ID_NONE };
 
@@ -263,7 +264,8 @@ void apic_timer_arm(u64 ns, u64 tsc)
 		wrmsr(MSR_TSC_DEADLINE, max(tsc, 1UL));
 		return;
 	}
-	count = muldiv64(ns, timer_hz, NS_PER_SEC) + 1;
+	/* A little late is one interrupt; a little early would be two. */
+	count = muldiv64(ns + (ns >> TIMER_MARGIN_SHIFT), timer_hz, NS_PER_SEC) + 1;
 	apic_write(APIC_TIMER_INITIAL, (u32)min(count, 0xffffffffUL));
 }
 

@@ -41,7 +41,7 @@
 #define SAMPLE_TRIES	5
 #define SAMPLE_MAX_NS	MICROSECS(100)		/* wider samples say nothing */
 
-/* The TSC (offset included) and the platform timer at about the same moment; width: TSC ticks of uncertainty. */
+/* The TSC (offset included) and another counter at about the same moment; width: TSC ticks of uncertainty. */
 struct sample { u64 tsc, count, width; };
 
 struct timeline {
@@ -182,14 +182,20 @@ void wallclock_set(u64 sec, u32 nsec, s_time_t at)
 
 /* --- measuring --- */
 
-static struct sample take_sample(void)
+static u64 apic_read_count(void)
+{
+	return apic_timer_count();
+}
+
+/* The best of a few. */
+static struct sample take_sample(u64 (*read)(void))
 {
 	struct sample best = { .width = ~0UL };
 	u64 flags = local_irq_save();
 
 	for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
 		u64 before = rdtsc_ordered();
-		u64 count = platform->read();
+		u64 count = read();
 		u64 width = rdtsc_ordered() - before;
 
 		if (width < best.width)
@@ -208,21 +214,20 @@ static u64 samples_to_hz(const struct sample *a, const struct sample *b, u64 tic
 static u64 measure_tsc(void)
 {
 	u64 least = muldiv64((u64)MEASURE_MIN, platform->hz, NS_PER_SEC), most = muldiv64((u64)MEASURE_MAX, platform->hz, NS_PER_SEC);
-	struct sample s;
-	u64 apic_tsc, left, ticks;
+	struct sample s, apic_first, apic_last;
+	u64 ticks, hz;
 
-	first_sample = take_sample();
+	first_sample = take_sample(platform->read);
 	apic_timer_count_start();
-	apic_tsc = rdtsc_ordered();
+	apic_first = take_sample(apic_read_count);
 	do {
-		s = take_sample();
+		s = take_sample(platform->read);
 		ticks = (s.count - first_sample.count) & platform->mask;
 	} while (ticks < least || (ticks < most && (s.width + first_sample.width) > (s.tsc - first_sample.tsc) / MEASURE_ERROR));
-	left = apic_timer_count();
-	apic_tsc = rdtsc_ordered() - apic_tsc;
-	tsc_khz = samples_to_hz(&first_sample, &s, ticks) / 1000;
-	apic_timer_set_frequency(muldiv64(0xffffffff - left, tsc_khz * 1000, apic_tsc));
-	return samples_to_hz(&first_sample, &s, ticks);
+	apic_last = take_sample(apic_read_count);
+	hz = samples_to_hz(&first_sample, &s, ticks);
+	apic_timer_set_frequency(muldiv64(apic_first.count - apic_last.count, hz, apic_last.tsc - apic_first.tsc));
+	return hz;
 }
 
 /* Frequency as the processor states it (SDM vol. 3 §19.7.3: leaf 0x15 with the crystal's frequency filled in), or 0. */
@@ -273,7 +278,7 @@ static void add_segment(struct timeline *tl, struct timescale scale)
 
 static void compare(struct timeline *tl)
 {
-	struct sample s = take_sample();
+	struct sample s = take_sample(platform->read);
 	u64 ns, elapsed_ns, elapsed_tsc;
 
 	if (s.width > (u64)SAMPLE_MAX_NS * tsc_khz / 1000000)
@@ -387,7 +392,7 @@ void time_end_boot(void)
 
 	if (tsc_exact || platform->brief)
 		return;
-	s = take_sample();
+	s = take_sample(platform->read);
 	expected = muldiv64(s.tsc - first_sample.tsc, platform->hz, tsc_khz * 1000);
 	hz = samples_to_hz(&first_sample, &s, counter_delta(first_sample.count, s.count, platform->mask, expected));
 	if (hz < tsc_khz * 990 || hz > tsc_khz * 1010) {
