@@ -98,6 +98,12 @@ TEST(bad_headers)
 	put_le32(image.data + 0x248, 16);
 	refused(image.data, image.len - 101, -EINVAL, "the file is truncated: its payload lies beyond its end");
 
+	struct bzimage k;
+	const char *error;
+
+	CHECK_EQ(bzimage_parse(image.data, image.len - 100, &k, &error), 0);
+	put_le32(size, BZIMAGE_MAX_SIZE);
+	CHECK_EQ(bzimage_parse(image.data, image.len, &k, &error), 0);
 	put_le32(size, 0);
 	refused(image.data, image.len, -EINVAL,
 		"its unpacked size is implausible; the file is damaged or truncated");

@@ -135,6 +135,33 @@ TEST(good_file)
 	CHECK(!elf_find_symbol(&elf, "second", &value));
 	CHECK(!elf_find_symbol(&elf, "firs", &value));
 	CHECK(!elf_find_symbol(&elf, "", &value));
+	k.shdr[3].link = 4;
+	store();
+	CHECK(!elf_find_symbol(&elf, "first", &value));
+}
+
+TEST(only_segments_to_load_count)
+{
+	struct elf elf;
+	const char *error;
+	int calls = 0;
+
+	reset();
+	/* Neither an empty segment, nor one of another type, nor what lies behind the table. */
+	k.header.phnum = 2;
+	k.phdr[1] = (struct elf_phdr){ .type = ELF_PT_LOAD, .paddr = 0x10, .vaddr = 0x10 };
+	k.phdr[2] = (struct elf_phdr){ .type = ELF_PT_LOAD, .paddr = 0x20, .memsz = 0x1000 };
+	store();
+	CHECK_EQ(elf_open(&elf, k.file, FILE_SIZE, &error), 0);
+	CHECK_EQ(elf_paddr_extent(&elf).start, PHYS);
+	CHECK_EQ(elf_load(&elf, count_load, &calls), 0);
+	CHECK_EQ(calls, 1);
+
+	reset();
+	k.phdr[2].memsz = 0x1000;
+	store();
+	CHECK_EQ(elf_open(&elf, k.file, FILE_SIZE, &error), 0);
+	CHECK_EQ(elf_paddr_extent(&elf).start, PHYS);
 }
 
 static int stop_load(void *ctx, const struct elf_phdr *ph, const void *data)
@@ -318,6 +345,10 @@ TEST(bad_notes)
 	reset();
 	add_number(XEN_ELFNOTE_PADDR_OFFSET, PHYS + 1);
 	CHECK_STR(note_error(), "its segments do not fit above its virtual base");
+	reset();
+	add_number(XEN_ELFNOTE_PADDR_OFFSET, PHYS);
+	add_number(XEN_ELFNOTE_ENTRY, VIRT);
+	CHECK_STR(note_error(), "");
 	reset();
 	add_number(XEN_ELFNOTE_ENTRY, VIRT + PHYS - 1);
 	CHECK_STR(note_error(), "its entry point lies outside its image");
