@@ -102,6 +102,10 @@ guests:
 check-headers: $(BUILD)/asm_offsets.h $(BUILD)/compile_info.h
 	@sh scripts/check-headers.sh $(CC) $(CPPFLAGS) -I$(BUILD) $(CFLAGS)
 
+# The manual of the command line lists exactly the parameters that exist.
+check-params:
+	@sh tests/unit/check_params.sh
+
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -113,6 +117,7 @@ help:
 	@echo "make unit           host unit tests under ASan and UBSan"
 	@echo "make guests         the test kernels of tests/guest"
 	@echo "make check-headers  every header compiles alone; include order"
+	@echo "make check-params   the manual of the command line is complete"
 	@echo "make format         clang-format over the tree"
 	@echo "make clean          remove build products (not the cached packages)"
 	@echo "./run               boot it in QEMU; ./run --help"

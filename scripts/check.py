@@ -50,6 +50,7 @@ def unit_tests():
 
 def source_tests():
     yield Test('source/headers', ['make', '-s', 'check-headers'], 300)
+    yield Test('source/params', ['make', '-s', 'check-params'], 60)
 
 
 def guest_tests(hypervisor):
