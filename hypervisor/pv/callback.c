@@ -44,8 +44,8 @@ int pv_clear_callback(struct vcpu *v, u16 type)
 
 	if (i < 0)
 		return i;
-	/* A guest cannot do without these. */
-	if (i == PV_CB_EVENT || i == PV_CB_FAILSAFE || i == PV_CB_SYSCALL)
+	/* ABI: only this one can be taken back. */
+	if (i != PV_CB_NMI)
 		return -EINVAL;
 	v->pv->cb[i].eip = 0;
 	v->pv->cb[i].masks_events = false;

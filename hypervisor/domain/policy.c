@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Building the CPU policy of PV domains (leaves: Intel SDM vol. 2 CPUID; AMD APM vol. 3 app. E).
+ *
+ * A feature is offered only when it is in the list below: one that a later processor adds stays hidden until somebody has
+ * thought about it. What a PV guest cannot use is not in the list: paging modes and protections that are the hypervisor's, virtualization
+ * extensions, local APIC modes, performance monitoring, speculation controls that would need to be switched with the vCPU.
+ */
+#include <core/time.h>
+#include <domain/policy.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+#include <memory/frame.h>
+#include <memory/xmalloc.h>
+#include <xen/arch-x86/cpufeatureset.h>
+#include <xen/arch-x86/cpuid.h>
+#include <x86/xstate.h>
+
+#define F(name)	XEN_X86_FEATURE_##name
+
+static const u16 pv_features[] = {
+	/* 1.edx */
+	F(FPU), F(DE), F(TSC), F(MSR), F(PAE), F(MCE), F(CX8), F(APIC), F(SEP), F(MCA), F(CMOV), F(PAT), F(CLFLUSH), F(ACPI), F(MMX), F(FXSR),
+	F(SSE), F(SSE2), F(SS), F(HTT),
+	/* 1.ecx */
+	F(SSE3), F(PCLMULQDQ), F(SSSE3), F(FMA), F(CX16), F(SSE4_1), F(SSE4_2), F(MOVBE), F(POPCNT), F(AESNI), F(XSAVE), F(AVX), F(F16C), F(RDRAND),
+	/* 0x80000001.edx */
+	F(SYSCALL), F(NX), F(MMXEXT), F(FFXSR), F(RDTSCP), F(LM), F(3DNOWEXT), F(3DNOW),
+	/* 0x80000001.ecx */
+	F(LAHF_LM), F(CMP_LEGACY), F(ABM), F(SSE4A), F(MISALIGNSSE), F(3DNOWPREFETCH), F(XOP), F(FMA4), F(TBM),
+	/* 0xd.1.eax */
+	F(XSAVEOPT), F(XSAVEC), F(XGETBV1),
+	/* 7.ebx */
+	F(FSGSBASE), F(BMI1), F(AVX2), F(BMI2), F(ERMS), F(AVX512F), F(AVX512DQ), F(RDSEED), F(ADX), F(AVX512_IFMA), F(CLFLUSHOPT), F(CLWB),
+	F(AVX512PF), F(AVX512ER), F(AVX512CD), F(SHA), F(AVX512BW), F(AVX512VL),
+	/* 7.ecx */
+	F(PREFETCHWT1), F(AVX512_VBMI), F(AVX512_VBMI2), F(GFNI), F(VAES), F(VPCLMULQDQ), F(AVX512_VNNI), F(AVX512_BITALG), F(AVX512_VPOPCNTDQ),
+	F(RDPID), F(CLDEMOTE), F(MOVDIRI), F(MOVDIR64B),
+	/* 0x80000008.ebx */
+	F(CLZERO), F(RSTR_FP_ERR_PTRS), F(WBNOINVD), F(IBPB), F(SSB_NO), F(BTC_NO),
+	/* 7.edx */
+	F(AVX512_4VNNIW), F(AVX512_4FMAPS), F(FSRM), F(AVX512_VP2INTERSECT), F(MD_CLEAR), F(SERIALIZE), F(TSXLDTRK),
+	/* 7.1.eax */
+	F(AVX_VNNI), F(AVX512_BF16), F(FZRM), F(FSRS), F(FSRCS),
+	/* 0x80000021.eax */
+	F(LFENCE_DISPATCH), F(NSCB),
+};
+
+/* Features of 0x80000001.edx that repeat those of 1.edx, on AMD. */
+#define COMMON_1D	0x0183f3ffU
+
+/* What the hardware domain's kernel needs to see to use the hypercalls about it (memory types), or can (a TSC that needs no scaling ever). */
+static const u16 hardware_domain_features[] = { F(MTRR), F(ITSC) };
+
+/* Word of the feature numbering -> CPUID leaf, sub-leaf, register. */
+enum { REG_A, REG_B, REG_C, REG_D };
+static const struct feature_word { u32 leaf, subleaf; u8 reg; } feature_words[] = {
+	{ 1, 0, REG_D }, { 1, 0, REG_C }, { 0x80000001, 0, REG_D }, { 0x80000001, 0, REG_C }, { 0xd, 1, REG_A }, { 7, 0, REG_B },
+	{ 7, 0, REG_C }, { 0x80000007, 0, REG_D }, { 0x80000008, 0, REG_B }, { 7, 0, REG_D }, { 7, 1, REG_A }, { 0x80000021, 0, REG_A },
+};
+
+#define MAX_BASIC_LEAF	0xd
+#define MAX_EXT_LEAF	0x80000021
+
+static u32 *reg_of(struct cpuid_regs *r, unsigned which)
+{
+	return which == REG_A ? &r->a : which == REG_B ? &r->b : which == REG_C ? &r->c : &r->d;
+}
+
+static u32 word_mask(const u16 *list, size_t n, unsigned word)
+{
+	u32 mask = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i] / 32U == word)
+			mask |= 1U << list[i] % 32;
+	return mask;
+}
+
+static u32 allowed_bits(const struct domain *d, unsigned word)
+{
+	u32 mask = word_mask(pv_features, ARRAY_SIZE(pv_features), word);
+
+	if (d->hardware)
+		mask |= word_mask(hardware_domain_features, ARRAY_SIZE(hardware_domain_features), word);
+	return mask;
+}
+
+/* Keep of a leaf's feature words what the domain may see; registers that are no feature words stay. */
+static void mask_features(const struct domain *d, u32 leaf, u32 subleaf, struct cpuid_regs *r)
+{
+	for (unsigned w = 0; w < ARRAY_SIZE(feature_words); w++)
+		if (feature_words[w].leaf == leaf && feature_words[w].subleaf == subleaf)
+			*reg_of(r, feature_words[w].reg) &= allowed_bits(d, w);
+}
+
+static void basic_leaf_1(const struct domain *d, struct cpuid_regs *r)
+{
+	/* No initial APIC id: vCPUs are not bound to processors. */
+	r->b &= 0x00ffffff;
+	/* SYSENTER works in 64-bit mode on Intel processors only. */
+	if (cpu_features.vendor != VENDOR_INTEL)
+		r->d &= ~(1U << F(SEP) % 32);
+	r->c |= 1U << F(HYPERVISOR) % 32;
+	if (!xstate_features)
+		r->c &= ~(1U << F(XSAVE) % 32 | 1U << F(AVX) % 32);
+}
+
+static void leaf_d(u32 subleaf, struct cpuid_regs *r)
+{
+	if (subleaf == 0) {
+		/* ebx, the size for what is enabled, is the vCPU's. */
+		*r = (struct cpuid_regs){
+			.a = (u32)xstate_features, .d = (u32)(xstate_features >> 32),
+			.c = xstate_features ? xstate_size_for(xstate_features, false) : 0,
+		};
+	} else if (subleaf == 1) {
+		r->b = r->c = r->d = 0;
+		if (!xstate_features)
+			r->a = 0;
+	} else if (subleaf > 62 || !(xstate_features >> subleaf & 1)) {
+		*r = (struct cpuid_regs){ 0 };
+	}
+}
+
+static void leaf_ext_1(struct cpuid_regs *r, const struct cpuid_regs *leaf1)
+{
+	r->b = 0;
+	if (cpu_features.vendor == VENDOR_AMD)
+		r->d |= leaf1->d & COMMON_1D;
+}
+
+/* Guest linear addresses have 48 bits: no 5-level paging. */
+static void leaf_ext_8(struct cpuid_regs *r)
+{
+	r->a = (r->a & 0xff) | 48 << 8;
+	r->d = 0;
+	if (cpu_features.vendor != VENDOR_AMD)
+		r->c = 0;
+}
+
+static void leaf_7(u32 subleaf, struct cpuid_regs *r)
+{
+	if (subleaf == 0) {
+		r->a = cpuid(7, 0).a ? 1 : 0;
+		if (!(xstate_features & XSTATE_AVX512))
+			r->b &= ~(1U << F(AVX512F) % 32);
+	} else {
+		r->b = r->c = r->d = 0;
+	}
+}
+
+/* The leaf as the domain sees it, from the machine's. */
+static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = cpuid(leaf, subleaf), leaf1;
+
+	mask_features(d, leaf, subleaf, &r);
+	switch (leaf) {
+	case 0:
+		r.a = min(r.a, (u32)MAX_BASIC_LEAF);
+		break;
+	case 1:
+		basic_leaf_1(d, &r);
+		break;
+	case 2:
+		break;
+	case 4:
+		/* Cache parameters; AMD reserves the leaf. */
+		if (cpu_features.vendor == VENDOR_AMD)
+			r = (struct cpuid_regs){ 0 };
+		break;
+	case 7:
+		leaf_7(subleaf, &r);
+		break;
+	case 0xd:
+		leaf_d(subleaf, &r);
+		break;
+	case 0x80000000:
+		r.a = min(r.a, MAX_EXT_LEAF);
+		break;
+	case 0x80000001:
+		leaf1 = make_leaf(d, 1, 0);
+		leaf_ext_1(&r, &leaf1);
+		break;
+	case 0x80000007:
+		r.a = r.b = r.c = 0;
+		break;
+	case 0x80000008:
+		leaf_ext_8(&r);
+		break;
+	case 0x80000021:
+		r.b = r.c = r.d = 0;
+		break;
+	case 0x80000002 ... 0x80000006:	/* name, caches */
+	case 0x80000019 ... 0x8000001a:	/* large-page TLBs, instruction hints */
+		break;
+	default:
+		r = (struct cpuid_regs){ 0 };
+	}
+	return r;
+}
+
+static void add_leaf(struct cpu_policy *p, const struct domain *d, u32 leaf, u32 subleaf, bool has_subleaves)
+{
+	struct cpuid_regs r = make_leaf(d, leaf, subleaf);
+
+	if (!(r.a | r.b | r.c | r.d) || p->n == POLICY_MAX_LEAVES)
+		return;
+	p->leaves[p->n++] = (struct xen_cpuid_leaf){
+		.leaf = leaf, .subleaf = has_subleaves ? subleaf : XEN_CPUID_NO_SUBLEAF, .a = r.a, .b = r.b, .c = r.c, .d = r.d,
+	};
+}
+
+static u32 subleaves(u32 leaf)
+{
+	switch (leaf) {
+	case 4:
+		return 8;
+	case 7:
+		return 2;
+	case 0xd:
+		return 63;
+	default:
+		return 1;
+	}
+}
+
+static int policy_create(struct domain *d)
+{
+	struct cpu_policy *p = xnew(struct cpu_policy);
+
+	if (!p)
+		return -ENOMEM;
+	d->policy = p;
+	for (u32 leaf = 0; leaf <= min(cpu_features.max_leaf, (u32)MAX_BASIC_LEAF); leaf++)
+		for (u32 sub = 0; sub < subleaves(leaf); sub++)
+			add_leaf(p, d, leaf, sub, subleaves(leaf) > 1);
+	for (u32 leaf = 0x80000000; leaf <= min(cpu_features.max_ext_leaf, MAX_EXT_LEAF); leaf++)
+		add_leaf(p, d, leaf, 0, false);
+	return 0;
+}
+
+static void policy_destroy(struct domain *d)
+{
+	xfree(d->policy);
+	d->policy = NULL;
+}
+
+DOMAIN_MODULE(policy_module) = {
+	.name = "policy", .order = MODULE_POLICY, .create = policy_create, .destroy = policy_destroy,
+};
+
+/* --- the hypervisor's own leaves --- */
+
+#define XEN_LEAVES	0x40000000U
+#define ABI_VERSION	(4U << 16 | 17)
+#define MACHINE_ADDRESS_WIDTH() (64U - (u32)__builtin_clzl(frame_table_end - 1) + PAGE_SHIFT)
+
+static void leaf_time(u32 subleaf, struct cpuid_regs *r)
+{
+	if (subleaf == 0)
+		r->a = (cpu_has(FEAT_INVARIANT_TSC) ? 2 : 0) | (cpu_has(FEAT_RDTSCP) ? 4 : 0);
+	else if (subleaf == 2)
+		r->a = (u32)time_tsc_khz();
+}
+
+static void xen_leaf(u32 leaf, u32 subleaf, struct cpuid_regs *r)
+{
+	switch (leaf - XEN_LEAVES) {
+	case 0:
+		*r = (struct cpuid_regs){ XEN_LEAVES + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX };
+		break;
+	case 1:
+		r->a = ABI_VERSION;
+		break;
+	case 2:
+		r->a = 1;		/* hypercall pages */
+		r->b = XEN_LEAVES;	/* MSR that makes them */
+		r->c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
+		break;
+	case 3:
+		leaf_time(subleaf, r);
+		break;
+	case 5:
+		if (subleaf == 0)
+			r->b = MACHINE_ADDRESS_WIDTH();
+		break;
+	}
+}
+
+static const struct xen_cpuid_leaf *find_leaf(const struct cpu_policy *p, u32 leaf, u32 subleaf)
+{
+	for (u32 i = 0; i < p->n; i++)
+		if (p->leaves[i].leaf == leaf && (p->leaves[i].subleaf == subleaf || p->leaves[i].subleaf == XEN_CPUID_NO_SUBLEAF))
+			return &p->leaves[i];
+	return NULL;
+}
+
+void policy_cpuid(const struct domain *d, u32 leaf, u32 subleaf, struct cpuid_regs *out)
+{
+	const struct xen_cpuid_leaf *l;
+
+	*out = (struct cpuid_regs){ 0 };
+	if (leaf >= XEN_LEAVES && leaf <= XEN_LEAVES + XEN_CPUID_MAX_NUM_LEAVES) {
+		xen_leaf(leaf, subleaf, out);
+		return;
+	}
+	l = find_leaf(d->policy, leaf, subleaf);
+	if (l)
+		*out = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
+}
+
+bool policy_has(const struct domain *d, unsigned feature)
+{
+	const struct feature_word *w = &feature_words[feature / 32];
+	struct cpuid_regs r;
+
+	policy_cpuid(d, w->leaf, w->subleaf, &r);
+	return *reg_of(&r, w->reg) >> feature % 32 & 1;
+}
