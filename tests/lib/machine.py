@@ -32,6 +32,7 @@ class Machine:
         self.log = open(log, 'ab', buffering=0)
         self.changed = threading.Condition()
         self.output = ''            # of the console, not yet consumed; under self.changed
+        self.before = ''            # of the console, what the last expect() skipped
         self.ended = False          # the console was closed; under self.changed
         self.events = queue.Queue()     # of the monitor
         self.replies = queue.Queue()
@@ -152,17 +153,19 @@ class Machine:
     def expect(self, pattern, timeout=60, unless=None):
         """Wait for the regular expression on the console and consume up to its end; returns the match.
 
-        unless: a pattern that must not come first."""
+        It may not span lines. What came before it is in self.before. unless: a pattern that must not come first."""
         deadline = time.monotonic() + timeout
         wanted = re.compile(pattern, re.MULTILINE)
         unwanted = re.compile(unless, re.MULTILINE) if unless else None
+        start = 0       # no match begins before this
         with self.changed:
             while True:
-                match = wanted.search(self.output)
-                bad = unwanted and unwanted.search(self.output)
+                match = wanted.search(self.output, start)
+                bad = unwanted and unwanted.search(self.output, start)
                 if bad and (not match or bad.start() < match.start()):
                     raise MachineError(f'on the console: {bad[0]!r}')
                 if match:
+                    self.before = self.output[:match.start()]
                     self.output = self.output[match.end():]
                     return match
                 if self.ended:
@@ -170,6 +173,7 @@ class Machine:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise MachineError(f'no {pattern!r} on the console in {timeout} s')
+                start = self.output.rfind('\n') + 1
                 self.changed.wait(left)
 
     def type(self, text):
