@@ -121,6 +121,7 @@ void acpi_init(paddr_t rsdp)
 	const struct rsdp *r;
 	const struct acpi_header *root = NULL;
 
+	nr_tables = 0;
 	rsdp_addr = rsdp.v ? rsdp : find_rsdp();
 	r = rsdp_addr.v ? core_ioremap(rsdp_addr, sizeof(*r)) : NULL;
 	if (r && r->revision >= 2 && r->length > sizeof(*r) && r->length <= PAGE_SIZE)

@@ -51,6 +51,7 @@ void acpi_parse_fadt(void)
 {
 	const struct acpi_header *h = acpi_table("FACP", 0);
 
+	memset(&fadt, 0, sizeof(fadt));
 	if (h)
 		memcpy(&fadt, h, min((size_t)h->length, sizeof(fadt)));
 }

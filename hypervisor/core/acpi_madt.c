@@ -137,6 +137,7 @@ void acpi_parse_madt(void)
 {
 	const struct madt *m = (const struct madt *)acpi_table("APIC", 0);
 
+	nr_cpus_found = nr_ioapics = nr_nmis = 0;
 	for (unsigned i = 0; i < ISA_IRQS; i++)
 		isa[i].gsi = i;
 	if (m && m->h.length >= sizeof(*m)) {
