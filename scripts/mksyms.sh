@@ -9,7 +9,7 @@ nm=${NM:-nm}
 base=$($nm "$1" | awk '$3 == "image_start" { print $1 }')
 [ -n "$base" ] || { echo "mksyms.sh: $1 has no symbol image_start" >&2; exit 1; }
 
-$nm "$1" | LC_ALL=C sort | awk -v base="$base" '
+$nm "$1" | LC_ALL=C sort | awk -v base="$base" -v n=0 '
 	$2 !~ /^[tTwW]$/ || $1 < base || $3 ~ /^\./ || $3 == "image_start" { next }
 	$1 == last { next }
 	{ last = $1; addr[n] = $1; name[n++] = $3 }
