@@ -22,7 +22,7 @@
 #define EPOCH_LAG_MAX	0x4000
 
 static u64 clock = 1 << 1;
-static DEFINE_PER_CPU(u64, tlb_flushed) = 1;	/* epoch of the CPU's last full flush */
+static DEFINE_PER_CPU(u64, tlb_flushed);	/* epoch of the CPU's last full flush */
 
 u16 tlb_epoch(void)
 {
