@@ -15,6 +15,7 @@ import time
 import qemu
 
 DOM0_PROMPT = r'dom0:\S*# '
+DEAD = r'^.*(?:cannot boot: |PANIC|Panic on CPU|Domain 0 (?:crashed|powered off)|Dom0 crashed).*$'
 
 
 class MachineError(Exception):
@@ -183,18 +184,30 @@ class Machine:
     # Commands in Domain 0
 
     def wait_agent(self, timeout=240):
-        """Wait until Domain 0 takes commands; once per boot."""
+        """Wait until Domain 0 takes commands; once per boot. None: for ever."""
+        deadline = time.monotonic() + timeout if timeout else None
         line = b''
-        self.agent.settimeout(timeout)
-        try:
-            while not line.endswith(b'ready\n'):
+        self.agent.settimeout(0.5)
+        while not line.endswith(b'ready\n'):
+            try:
                 data = self.agent.recv(1)
-                if not data:
-                    raise MachineError('the machine ended before Domain 0 was ready')
-                line += data
-        except TimeoutError:
-            raise MachineError(f'Domain 0 was not ready in {timeout} s') from None
+            except TimeoutError:
+                self._check_alive()
+                if deadline and time.monotonic() > deadline:
+                    raise MachineError(f'Domain 0 was not ready in {timeout} s') from None
+                continue
+            if not data:
+                self._check_alive()
+                raise MachineError('the machine ended before Domain 0 was ready')
+            line += data
         self.agent_ready = True
+
+    def _check_alive(self):
+        """What the hypervisor said last may make waiting useless."""
+        with self.changed:
+            match = re.search(DEAD, self.output, re.MULTILINE)
+        if match:
+            raise MachineError(f'the console says: {match[0].strip()}')
 
     def run(self, script, output, timeout=None):
         """Run a shell script in Domain 0, passing its output on to output(bytes); returns the exit status."""

@@ -6,7 +6,7 @@ import struct
 import steps
 from harness import CRASHED, check, test
 
-REFUSAL = r'^.*Lodge cannot boot: (.*)$'
+REFUSAL = r'Lodge cannot boot: (.*)\n'
 OUR_PANIC = r'PANIC|Backtrace|BUG at'
 EM_386, EM_X86_64 = 3, 62
 
