@@ -602,8 +602,8 @@ TEST(many_mappings)
 			break;
 		m = map_ref(base + n * PAGE_SIZE, FIRST_REF, GNTMAP_host_map);
 		if (m.status) {
-			/* A counter of 255 pins per grant is what the structure of the original allows. */
-			CHECK_GE(n, 200);
+			/* The pin counters of one grant are small; 128 is what the structure of the original allows. */
+			CHECK_GE(n, 100);
 			break;
 		}
 		handles[n] = m.handle;

@@ -2,6 +2,9 @@
 /* System time as the ABI defines it (struct vcpu_time_info in <xen/xen.h>). */
 #include "lib/time.h"
 #include "lib/cpu.h"
+#include "lib/hypercall.h"
+
+#include <xen/sched.h>
 
 u64 now_from(const struct vcpu_time_info *t)
 {
@@ -25,4 +28,19 @@ u64 now_from(const struct vcpu_time_info *t)
 u64 now(void)
 {
 	return now_from(&this_cpu()->info->time);
+}
+
+void pause_for(u64 ns)
+{
+	u64 end = now() + ns;
+
+	while (now() < end)
+		cpu_relax();
+}
+
+long block_until(u64 ns)
+{
+	struct sched_poll poll = { .nr_ports = 0, .timeout = ns };
+
+	return HCALL(sched_op, SCHEDOP_poll, &poll);
 }

@@ -20,6 +20,11 @@ static inline u64 rdtsc(void)
 u64 now(void);
 u64 now_from(const struct vcpu_time_info *t);
 
+/* Spins for ns nanoseconds, without a hypercall. */
+void pause_for(u64 ns);
+/* Gives the processor up until the system time ns (SCHEDOP_poll without ports); returns what the hypercall returned. */
+long block_until(u64 ns);
+
 /* Waits until cond is true or timeout nanoseconds have passed; the value is cond at the end. */
 #define WAIT_FOR(cond, timeout) ({						\
 	u64 end_ = now() + (timeout);						\
