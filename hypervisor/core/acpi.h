@@ -57,7 +57,6 @@ int acpi_nmi_lint(u32 acpi_id);
 u16 acpi_pm_timer(unsigned *bits);
 /* CMOS index of the century, 0 when there is none. */
 u8 acpi_century_register(void);
-u32 acpi_sci_gsi(void);
 /*
  * Enter sleep state S4 or S5 for good, with the PM1 control values that Domain 0 computed (XENPF_enter_acpi_sleep: val_a, val_b). The caller
  * has stopped the other CPUs. -EINVAL bad state, -EOPNOTSUPP S1-S3 or no such registers; otherwise does not return, or -EIO when the machine stayed on.

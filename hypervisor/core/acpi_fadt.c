@@ -71,11 +71,6 @@ u8 acpi_century_register(void)
 	return fadt.century;
 }
 
-u32 acpi_sci_gsi(void)
-{
-	return fadt.sci_int < 16 ? acpi_isa_gsi((u8)fadt.sci_int) : fadt.sci_int;
-}
-
 static bool write_register(const struct acpi_gas *reg, u32 value, unsigned bytes)
 {
 	volatile void *p;

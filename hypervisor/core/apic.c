@@ -21,7 +21,7 @@
 
 enum apic_reg {
 	APIC_ID = 0x020, APIC_VERSION = 0x030, APIC_TPR = 0x080, APIC_EOI = 0x0b0, APIC_LDR = 0x0d0, APIC_SVR = 0x0f0, APIC_ISR = 0x100,
-	APIC_IRR = 0x200, APIC_ESR = 0x280, APIC_LVT_CMCI = 0x2f0, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320,
+	APIC_ESR = 0x280, APIC_LVT_CMCI = 0x2f0, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320,
 	APIC_LVT_THERMAL = 0x330, APIC_LVT_PERF = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
 	APIC_TIMER_INITIAL = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
 };
@@ -61,8 +61,6 @@ static void apic_write(enum apic_reg reg, u32 value)
 		mmio_write32(regs + reg, value);
 }
 
-bool apic_is_x2apic(void) { return x2apic; }
-paddr_t apic_mmio_base(void) { return x2apic ? paddr(0) : acpi_lapic_base(); }
 u32 apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 void apic_eoi(void) { apic_write(APIC_EOI, 0); }
 
@@ -250,7 +248,6 @@ void apic_send_sipi(u32 id, u8 vector)
 	send(id, DELIVERY_SIPI | ICR_ASSERT | vector);
 }
 
-bool apic_irr_test(u8 vector) { return apic_read(APIC_IRR + 0x10 * (vector / 32)) >> (vector % 32) & 1; }
 bool apic_isr_test(u8 vector) { return apic_read(APIC_ISR + 0x10 * (vector / 32)) >> (vector % 32) & 1; }
 
 bool apic_timer_is_deadline(void) { return deadline; }

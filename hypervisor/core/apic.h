@@ -17,9 +17,6 @@ void apic_init_cpu(void);
 void apic_disable_cpu(void);
 /* Id of the calling CPU's APIC. */
 u32 apic_id(void);
-bool apic_is_x2apic(void);
-/* The register page, 0 when it is not used (x2APIC). */
-paddr_t apic_mmio_base(void);
 
 void apic_eoi(void);
 /* Fixed interrupt to one CPU (the calling one included), or each CPU of a set. Stores before the call are visible to the handler. Any context. */
@@ -30,8 +27,7 @@ void apic_send_nmi(unsigned cpu);
 void apic_send_init(u32 apic_id);
 void apic_send_sipi(u32 apic_id, u8 vector);
 
-/* Is the vector waiting for delivery / being serviced on the calling CPU? */
-bool apic_irr_test(u8 vector);
+/* Is the vector being serviced on the calling CPU? */
 bool apic_isr_test(u8 vector);
 
 /*

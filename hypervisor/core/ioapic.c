@@ -128,11 +128,6 @@ bool ioapic_has_gsi(unsigned gsi)
 	return find(gsi, &pin) != NULL;
 }
 
-paddr_t ioapic_base(unsigned n)
-{
-	return n < nr_ioapics ? ioapics[n]->base : paddr(0);
-}
-
 void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool active_low, bool masked)
 {
 	unsigned pin;
@@ -160,17 +155,6 @@ void ioapic_mask(unsigned gsi, bool masked)
 			(void)mmio_read32(io->regs + 0x10);
 	}
 	spin_unlock_irqrestore(&io->lock, flags);
-}
-
-bool ioapic_remote_irr(unsigned gsi)
-{
-	unsigned pin;
-	struct ioapic *io = find(gsi, &pin);
-	u64 flags = spin_lock_irqsave(&io->lock);
-	bool irr = reg_read(io, REG_ENTRY(pin)) & RTE_REMOTE_IRR;
-
-	spin_unlock_irqrestore(&io->lock, flags);
-	return irr;
 }
 
 static struct ioapic *find_by_base(u64 base)

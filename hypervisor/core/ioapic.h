@@ -16,14 +16,10 @@ void ioapic_init(void);
 unsigned ioapic_nr_gsi(void);
 /* Does any IO-APIC have this input? There may be holes. */
 bool ioapic_has_gsi(unsigned gsi);
-/* Machine address of the nth IO-APIC, 0 past the last. */
-paddr_t ioapic_base(unsigned n);
 
 /* The entry of a GSI that exists. The caller serialises accesses to one GSI (core/irq.c: the irq's lock). */
 void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool active_low, bool masked);
 void ioapic_mask(unsigned gsi, bool masked);
-/* A level interrupt has been sent and not acknowledged by a CPU. */
-bool ioapic_remote_irr(unsigned gsi);
 
 /*
  * PHYSDEVOP_apic_read and _write. base: machine address that names the IO-APIC. Reads see the hardware. Writes are checked, and only set trigger and

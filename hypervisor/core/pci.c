@@ -8,6 +8,7 @@
  */
 #include <core/acpi.h>
 #include <core/console.h>
+#include <core/debug_key.h>
 #include <core/hooks.h>
 #include <core/msi.h>
 #include <core/pci.h>
@@ -218,20 +219,6 @@ int pci_mmcfg_reserved(u64 address, u16 segment, u8 bus_start, u8 bus_end, bool 
 	return rc;
 }
 
-bool pci_mmcfg_contains(mfn_t m)
-{
-	u64 addr = m.v << PAGE_SHIFT;
-
-	for (unsigned i = 0; i < nr_windows; i++) {
-		const struct window *w = &windows[i];
-
-		if (READ_ONCE(w->va) && addr >= w->base + ((u64)w->bus_start << BUS_SHIFT) &&
-		    addr < w->base + ((u64)(w->bus_end + 1) << BUS_SHIFT))
-			return true;
-	}
-	return false;
-}
-
 /* --- devices --- */
 
 struct pci_dev *pci_dev_find(sbdf_t dev)
@@ -311,4 +298,6 @@ void pci_dump(void)
 		log_info("PCI " SBDF_FMT ": id %08x%s%s, MSI-X entries %u of %u in use\n", SBDF_ARGS(p->sbdf), pci_read(p->sbdf, PCI_VENDOR_ID, 4),
 			 p->is_virtfn ? ", virtual function" : "", p->msi_cap ? ", MSI" : "", p->msix_used, p->msix_entries);
 	spin_unlock(&pci_lock);
+	msi_dump();
 }
+DEBUG_KEY('p', "PCI devices and MSIs", 0, pci_dump);

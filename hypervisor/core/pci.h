@@ -42,8 +42,6 @@ bool pci_guest_port_io(u32 *cf8, u16 port, unsigned bytes, bool write, u32 *valu
 
 /* Use (or stop using) a window that Domain 0 found reserved (PHYSDEVOP_pci_mmcfg_reserved). 0, -EINVAL, -ENODEV no such window in MCFG, -ENOMEM. */
 int __must_check pci_mmcfg_reserved(u64 address, u16 segment, u8 bus_start, u8 bus_end, bool reserved);
-/* Is the machine frame part of a window in use? */
-bool pci_mmcfg_contains(mfn_t m);
 
 /* --- the devices --- */
 struct pci_dev {
@@ -69,6 +67,7 @@ struct pci_dev *pci_dev_next(u64 *key);
 int __must_check pci_dev_add(sbdf_t dev, bool is_extfn, bool is_virtfn, sbdf_t physfn);
 /* Forget it. 0, -ENODEV, -EBUSY it has MSIs. */
 int __must_check pci_dev_remove(sbdf_t dev);
+/* Print devices and their MSIs: debug key 'p'. */
 void pci_dump(void);
 
 #endif

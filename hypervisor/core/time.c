@@ -340,6 +340,13 @@ static void start_comparing(void)
 
 /* --- start-up --- */
 
+static const char *tsc_state(void)
+{
+	if (tsc_constant)
+		return "invariant";
+	return platform->brief ? "taken to be invariant" : "compared every second";
+}
+
 static void find_platform_timer(void)
 {
 	platform = hpet_probe();
@@ -380,7 +387,7 @@ void time_init(void)
 	wallclock = rtc_read_time() * (u64)NS_PER_SEC;
 	wallclock -= min(wallclock, (u64)time_now());
 	log_info("time: %s at %lu kHz; TSC at %lu.%03lu MHz, %s; APIC timer: %s at %lu kHz\n", platform->name, platform->hz / 1000, tsc_khz / 1000,
-		 tsc_khz % 1000, tsc_constant ? "invariant" : "compared every second", apic_timer_is_deadline() ? "TSC deadline" : "one-shot",
+		 tsc_khz % 1000, tsc_state(), apic_timer_is_deadline() ? "TSC deadline" : "one-shot",
 		 apic_timer_frequency() / 1000);
 	start_comparing();
 }
@@ -438,7 +445,7 @@ void time_init_cpu(void)
 void time_dump(void)
 {
 	log_info("time: system %ld ns, wall clock base %lu s, %s at %lu Hz, TSC %lu kHz, %s%s\n", time_now(), wallclock / (u64)NS_PER_SEC,
-		 platform->name, platform->hz, tsc_khz, tsc_constant ? "invariant" : "compared every second", clamp ? ", clamped" : "");
+		 platform->name, platform->hz, tsc_khz, tsc_state(), clamp ? ", clamped" : "");
 	for_each_online_cpu(cpu) {
 		const struct cpu_clock *c = &per_cpu(cpu_clock, cpu);
 		const struct segment *s = &c->timeline->ring[c->timeline->last % SEGMENTS];

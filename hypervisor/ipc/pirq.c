@@ -12,6 +12,7 @@
  * MSIs are created and destroyed without the lock held (they take outer locks); the entry is reserved meanwhile.
  */
 #include <core/console.h>
+#include <core/debug_key.h>
 #include <core/irq.h>
 #include <core/msi.h>
 #include <ipc/evtchn.h>
@@ -49,11 +50,6 @@ struct pirq_domain {
 static struct pirq *find(struct domain *d, u32 pirq)
 {
 	return d->pirqs && pirq < d->pirqs->count ? &d->pirqs->table[index_nospec(pirq, d->pirqs->count)] : NULL;
-}
-
-u32 pirq_count(const struct domain *d)
-{
-	return d->pirqs ? d->pirqs->count : 0;
 }
 
 static enum irq_verdict pirq_interrupt(unsigned irq, void *data)
@@ -463,3 +459,4 @@ void pirq_dump(void)
 			log_info("d%u pirq %u: irq %u, port %u%s\n", d->id, i, p->irq, p->port, p->msi ? ", MSI" : "");
 	}
 }
+DEBUG_KEY('I', "interrupt lines given to Domain 0", 0, pirq_dump);

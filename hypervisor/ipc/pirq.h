@@ -21,8 +21,6 @@ void pirq_set_vcpu(struct domain *d, u32 pirq, struct vcpu *v);
 
 /* --- the guest's side: physdev_op --- */
 
-/* pirq numbers are below this; 0 for a domain without devices. */
-u32 pirq_count(const struct domain *d);
 /* The guest has dealt with the interrupt (PHYSDEVOP_eoi): a level-triggered line may come again. 0, -EINVAL. */
 int __must_check pirq_eoi(struct domain *d, u32 pirq);
 /* XENIRQSTAT_* flags of a pirq. 0, -EINVAL. */
@@ -42,7 +40,7 @@ int __must_check pirq_unmap(struct domain *d, u32 pirq);
 /* Reserve a number for a later mapping. 0, -ENOSPC. */
 int __must_check pirq_get_free(struct domain *d, bool msi, u32 *pirq);
 
-/* Print the pirqs of the hardware domain: debug key 'i'. */
+/* Print the pirqs of the hardware domain: debug key 'I'. */
 void pirq_dump(void);
 
 #endif
