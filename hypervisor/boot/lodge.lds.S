@@ -18,7 +18,7 @@ SECTIONS
 		. = ALIGN(4096);
 	}
 	/* Freed once Domain 0 has been built, together with .init.data. */
-	.init.text : {
+	.init.text : ALIGN(4096) {
 		init_text_start = .;
 		*(.init.text)
 		*(.init.unpack.text)
@@ -26,7 +26,7 @@ SECTIONS
 		init_text_end = .;
 	}
 	text_end = .;
-	.rodata : {
+	.rodata : ALIGN(4096) {
 		*(.rodata .rodata.*)
 		. = ALIGN(8);
 		fixup_table_start = .;
@@ -55,24 +55,24 @@ SECTIONS
 		. = ALIGN(4096);
 	}
 	rodata_end = .;
-	.data : {
+	.data : ALIGN(4096) {
 		*(.data.page_aligned)
-		*(.data .data.ro_after_init .data.rel* .got .got.plt)
-		. = ALIGN(64);
 		percpu_start = .;
 		*(.data.percpu)
 		. = ALIGN(64);
 		percpu_end = .;
+		*(.data .data.* .got .got.plt)
 		. = ALIGN(4096);
 	}
-	.init.data : {
+	. = ALIGN(4096);
+	.init.data : ALIGN(4096) {
 		init_data_start = .;
 		*(.init.data)
 		*(.init.unpack.data)
 		. = ALIGN(4096);
 		init_data_end = .;
 	}
-	.bss (NOLOAD) : {
+	.bss (NOLOAD) : ALIGN(4096) {
 		bss_start = .;
 		*(.bss.page_aligned)
 		. = ALIGN(64);
@@ -83,7 +83,7 @@ SECTIONS
 		bss_end = .;
 	}
 	/* Last, so that filling the symbol table in moves nothing. */
-	.symtab_embedded : {
+	.symtab_embedded : ALIGN(4096) {
 		KEEP(*(.symtab_embedded))
 		. = ALIGN(4096);
 	}

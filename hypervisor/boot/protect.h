@@ -7,5 +7,7 @@
 void protect_image(void);
 /* Remove the identity mapping of low memory: the last thing that needed it was starting processors. */
 void unmap_low_memory(void);
+/* Give .init.text and .init.data to the heap: nothing in them may be used any more. */
+void free_init_memory(void);
 
 #endif

@@ -116,6 +116,7 @@ void start(u32 magic, u32 info)
 	unmap_low_memory();
 
 	dom0_create(&boot_info);
+	free_init_memory();
 	time_end_boot();
 	console_end_boot();
 	log_info("Domain 0 starts\n");

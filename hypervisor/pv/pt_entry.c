@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Single page-table entries: which are acceptable, and the references they hold. */
 
+#include <core/console.h>
 #include <core/panic.h>
 #include <lib/errno.h>
 #include <pv/pagetable.h>
@@ -50,8 +51,14 @@ int pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
 			return -EPERM;
 		return get_frame(m, pg_owner) ? 0 : -EINVAL;
 	}
-	if (e->v & PTE_RW)
-		return frame_get_writable(m, pg_owner);
+	if (e->v & PTE_RW) {
+		int rc = frame_get_writable(m, pg_owner);
+
+		if (rc)
+			guest_debug("writable mapping of frame %#lx refused: %d (type %u, used %lu times, %lu references)\n", m.v, rc,
+				    frame_type(f), frame_tcount(f), frame_count(f));
+		return rc;
+	}
 	return get_frame(m, pg_owner) ? 0 : -EINVAL;
 }
 

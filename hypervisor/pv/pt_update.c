@@ -52,6 +52,24 @@ static u64 merged(pte_t new, u64 old, unsigned flags)
 	return flags & PT_PRESERVE_AD ? new.v | (old & AD_BITS) : new.v;
 }
 
+/* References for a new entry. A table whose release is pending still refuses to be mapped writable: see that it is finished. */
+static int get_new_l1e(struct domain *d, struct domain *pg_owner, pte_t *new)
+{
+	pte_t want = *new;
+	int rc = pt_get_l1e(d, pg_owner, &want);
+
+	if (unlikely(rc == -EBUSY) && d->pv) {
+		rc = pt_lock(d);
+		if (rc)
+			return rc;
+		pt_unlock(d);
+		want = *new;
+		rc = pt_get_l1e(d, pg_owner, &want);
+	}
+	*new = want;
+	return rc;
+}
+
 /* The caller has a type reference to the table. */
 static int update_l1(struct domain *d, struct domain *pg_owner, pte_t *e, pte_t new, unsigned flags, u64 *expected)
 {
@@ -73,7 +91,7 @@ static int update_l1(struct domain *d, struct domain *pg_owner, pte_t *e, pte_t 
 			return 0;
 	}
 
-	rc = pt_get_l1e(d, pg_owner, &new);
+	rc = get_new_l1e(d, pg_owner, &new);
 	if (rc)
 		return rc;
 	/* Commit: whatever value is replaced, its references are ours to drop. */
