@@ -27,6 +27,8 @@ void cpu_init_this(unsigned id)
 	c->id = id;
 	c->info = shared_info ? &shared_info->vcpu_info[id] : &early_info;
 	c->started = true;
+	/* On from the start in Xen, 100 times a second. */
+	HCALL(vcpu_op, VCPUOP_stop_periodic_timer, id, NULL);
 }
 
 unsigned cpu_count(void)
