@@ -714,15 +714,14 @@ static void op_grant(struct vcpu *v)
 }
 
 /* Grant transfer: a frame changes hands. */
-static void op_move(struct vcpu *v)
+static void op_move_frame(struct domain *from, u64 m)
 {
-	struct domain *to = &domains[!v->domain->id];
-	u64 m = random_frame(v->domain);
-	bool may = exists(m) && owner_of(m) == v->domain->id && model_now() && model[m].count == 1 && !model[m].tcount && !given_up[m];
+	struct domain *to = &domains[!from->id];
+	bool may = exists(m) && owner_of(m) == from->id && model_now() && model[m].count == 1 && !model[m].tcount && !given_up[m];
 
-	if (!get_frame(mfn(m), v->domain))
+	if (!get_frame(mfn(m), from))
 		return;
-	if (domain_steal_frame(v->domain, mfn(m))) {
+	if (domain_steal_frame(from, mfn(m))) {
 		CHECK(job_pending() || !may);
 		put_frame(mfn(m));
 		return;
@@ -737,6 +736,11 @@ static void op_move(struct vcpu *v)
 	}
 }
 
+static void op_move(struct vcpu *v)
+{
+	op_move_frame(v->domain, random_frame(v->domain));
+}
+
 static void op_descriptors(struct vcpu *v)
 {
 	u64 m = random_frame_of(v->domain, FRAME_NONE);
@@ -749,6 +753,57 @@ static void op_descriptors(struct vcpu *v)
 	CHECK_EQ(frame_type(frame_read(mfn(m))), FRAME_SEGDESC);
 	CHECK_EQ(pt_update(v->domain, v->domain, mfn(m), 3, (pte_t){ 0 }, 0, NULL), -EINVAL);
 	pv_put_frame_type(v->domain, mfn(m));
+}
+
+/* Use a frame in one way, stop that, and use it in another way at once: what the TLB epochs are for. */
+static bool use(struct domain *user, u64 table, unsigned slot, struct domain *owner, u64 m, unsigned type)
+{
+	if (type == FRAME_WRITABLE)
+		return !pt_update(user, owner, mfn(table), slot, pte_make(mfn(m), PTE_P | PTE_RW | PTE_US), 0, NULL);
+	current = &vcpus[owner->id][0];
+	return !pt_pin(owner, mfn(m), type);
+}
+
+static void stop_using(struct domain *user, u64 table, unsigned slot, struct domain *owner, u64 m, unsigned type)
+{
+	if (type == FRAME_WRITABLE)
+		CHECK_EQ(pt_update(user, owner, mfn(table), slot, (pte_t){ 0 }, 0, NULL), 0);
+	else
+		CHECK_EQ(pt_unpin(owner, mfn(m)), 0);
+}
+
+static void op_reuse(struct vcpu *v)
+{
+	struct domain *user = v->domain, *owner = user->privileged && test_below(2) ? &domains[1] : user;
+	u64 m = random_frame_of(owner, FRAME_NONE), table = random_frame_of(user, FRAME_L1);
+	unsigned slot = random_slot(), first = test_below(2) ? FRAME_WRITABLE : FRAME_L1, second = first == FRAME_L1 && test_below(2) ? FRAME_WRITABLE : FRAME_L2;
+	unsigned preempt = preempt_percent;
+	frame_t f = frame_read(mfn(m)), t = frame_read(mfn(table));
+
+	if (!quiet() || !exists(m) || !exists(table) || frame_owner(f) != owner->id || frame_type(f) != FRAME_NONE || f.v & FRAME_PINNED)
+		return;
+	if (frame_owner(t) != user->id || frame_type(t) != FRAME_L1 || pte_present(*entry(table, slot)))
+		return;
+	preempt_percent = 0;
+	memset(entry(m, 0), 0, PAGE_SIZE);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned type = i ? second : first;
+
+		if (!use(user, table, slot, owner, m, type)) {
+			TEST_FAIL("reuse of frame %#lx as %u after %u refused", m, type, first);
+			break;
+		}
+		foreign_ok[table][slot] = type == FRAME_WRITABLE;
+		check_tlbs();
+		stop_using(user, table, slot, owner, m, type);
+	}
+	foreign_ok[table][slot] = false;
+	/* And as somebody else's. */
+	current = v;
+	fake_cpu = v->domain->id * 2u + v->id;
+	if (owner == user)
+		op_move_frame(user, m);
+	preempt_percent = preempt;
 }
 
 /* --- set-up -------------------------------------------------------------------------------------------------------------------- */
@@ -866,7 +921,7 @@ static void run(u64 seed, unsigned steps, unsigned preempt)
 	for (unsigned step = 0; step < steps && test_failures < 10; step++) {
 		struct vcpu *v = random_vcpu();
 
-		switch (test_below(20)) {
+		switch (test_below(22)) {
 		case 0 ... 4: op_prepare(v); break;
 		case 5 ... 6: op_pin(v); break;
 		case 7: op_unpin(v); break;
@@ -878,6 +933,7 @@ static void run(u64 seed, unsigned steps, unsigned preempt)
 		case 17: op_grant(v); break;
 		case 18: op_move(v); break;
 		case 19: op_descriptors(v); break;
+		case 20 ... 21: op_reuse(v); break;
 		}
 		compare();
 		if (test_failures)
