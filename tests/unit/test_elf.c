@@ -373,6 +373,31 @@ TEST(bad_notes)
 	CHECK(x.supported_features >> XENFEAT_dom0 & 1);
 }
 
+TEST(nothing_beyond_a_note_is_read)
+{
+	struct elf elf;
+	struct xennote x;
+	const char *error;
+	u64 pair[2] = { 1, 1 };
+
+	reset();
+	add_note("Xen", XEN_ELFNOTE_FEATURES, "x|hvm_pirqs|dom", 15);
+	k.file[NOTES + k.notes_len - 1] = '0';	/* in the padding */
+	add_note("Xen", XEN_ELFNOTE_L1_MFN_VALID, pair, 15);
+	store();
+	CHECK_EQ(elf_open(&elf, k.file, FILE_SIZE, &error), 0);
+	CHECK_EQ(xennote_parse(&x, &elf, &error), 0);
+	CHECK_EQ(x.supported_features, 1u << XENFEAT_writable_page_tables |
+		 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_hvm_pirqs);
+	CHECK_EQ(x.l1_mfn_mask, 0);
+
+	/* The last page of the image may be the hypercall page. */
+	reset();
+	k.phdr[1].memsz = 0x2000;
+	add_number(XEN_ELFNOTE_HYPERCALL_PAGE, VIRT + PHYS + 0x4000);
+	CHECK_STR(note_error(), "");
+}
+
 static bool touch_note(void *ctx, const struct elf_note *note)
 {
 	u64 *sum = ctx;
