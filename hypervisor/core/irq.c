@@ -187,7 +187,7 @@ static void handle(unsigned irq, struct irq_desc *desc, u8 vector)
 	spin_unlock(&desc->lock);
 }
 
-void irq_dispatch(struct cpu_user_regs *regs)
+static void dispatch(struct cpu_user_regs *regs)
 {
 	u8 vector = (u8)regs->entry_vector;
 	unsigned irq;
@@ -208,6 +208,14 @@ void irq_dispatch(struct cpu_user_regs *regs)
 	if (vector != VECTOR_SPURIOUS && apic_isr_test(vector))
 		apic_eoi();
 	report_unexpected(vector);
+}
+
+void irq_dispatch(struct cpu_user_regs *regs)
+{
+	u32 before = spinlocks_enter_irq();
+
+	dispatch(regs);
+	spinlocks_leave_irq(before);
 }
 
 void irq_set_vector_handler(u8 vector, void (*handler)(struct cpu_user_regs *regs))

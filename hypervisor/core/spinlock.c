@@ -8,8 +8,12 @@
 
 #define MAX_HELD 12
 
-/* The locks this CPU holds, in the order taken. */
-struct held_locks { const struct spinlock *lock[MAX_HELD]; unsigned n; };
+/* How a lock is used: must never be both. */
+#define USED_IRQS_ON	1	/* held with interrupts on */
+#define USED_IN_IRQ	2	/* taken by an interrupt handler */
+
+/* The locks this CPU holds, in the order taken; those from `base` on were taken by the interrupt handler that runs, if in_irq. */
+struct held_locks { const struct spinlock *lock[MAX_HELD]; unsigned n, base; bool in_irq; };
 static DEFINE_PER_CPU(struct held_locks, held_locks);
 static bool busted;
 
@@ -46,14 +50,48 @@ static void note_released(struct spinlock *l)
 	h->n--;
 }
 
-static void check_order(const struct spinlock *l)
+static void check_usage(struct spinlock *l, const struct held_locks *h)
+{
+	u8 usage = h->in_irq ? USED_IN_IRQ : local_irq_is_enabled() ? USED_IRQS_ON : 0;
+
+	/* Changed only once or twice in a lock's life; a lost update costs no more than a check. */
+	if (unlikely(usage & ~READ_ONCE(l->usage)))
+		WRITE_ONCE(l->usage, l->usage | usage);
+	if (unlikely(READ_ONCE(l->usage) == (USED_IN_IRQ | USED_IRQS_ON)))
+		panic("lock %s is taken by an interrupt handler, and elsewhere with interrupts on", l->name);
+}
+
+static void check_order(struct spinlock *l)
 {
 	const struct held_locks *h = &this_cpu(held_locks);
 
-	for (unsigned i = 0; i < h->n; i++)
+	check_usage(l, h);
+	for (unsigned i = h->base; i < h->n; i++) {
 		if (unlikely(h->lock[i]->level >= l->level))
 			panic("lock order: %s (level %u) taken while %s (level %u) is held", l->name, l->level,
 			      h->lock[i]->name, h->lock[i]->level);
+		if (unlikely(l->usage & USED_IRQS_ON && h->lock[i]->usage & USED_IN_IRQ))
+			panic("lock order: %s, held elsewhere with interrupts on, taken while %s of interrupt handlers is held",
+			      l->name, h->lock[i]->name);
+	}
+}
+
+u32 spinlocks_enter_irq(void)
+{
+	struct held_locks *h = &this_cpu(held_locks);
+	u32 before = h->base << 1 | h->in_irq;
+
+	h->base = h->n;
+	h->in_irq = true;
+	return before;
+}
+
+void spinlocks_leave_irq(u32 before)
+{
+	struct held_locks *h = &this_cpu(held_locks);
+
+	h->base = before >> 1;
+	h->in_irq = before & 1;
 }
 
 void spin_lock(struct spinlock *l)

@@ -4,8 +4,11 @@
  *
  * Every lock has a level. A CPU may take a lock only when its level is greater than that of every lock it
  * holds already (spin_trylock is exempt, as it cannot deadlock). The order is checked in every build; a violation is a
- * panic that names both locks. A lock ever taken in interrupt context must always be taken with
- * interrupts off (the _irq variants).
+ * panic that names both locks.
+ *
+ * An interrupt handler does not know what the interrupted code holds, so its locks are compared only among themselves. In return,
+ * a lock ever taken in an interrupt handler must always be taken with interrupts off (the _irq variants), and while one is held, no
+ * lock may be taken that others hold with interrupts on. This is checked as well.
  */
 #ifndef CORE_SPINLOCK_H
 #define CORE_SPINLOCK_H
@@ -49,6 +52,7 @@ struct spinlock {
 	u32 next, owner;	/* ticket lock */
 	u16 level;
 	u16 cpu;		/* holder + 1; diagnostic */
+	u8 usage;		/* how it has been taken so far; the checks' own */
 	const char *name;
 };
 
@@ -65,6 +69,9 @@ void spin_unlock_irqrestore(struct spinlock *l, u64 flags);
 void spin_lock_irq(struct spinlock *l);
 void spin_unlock_irq(struct spinlock *l);
 bool spin_is_locked(const struct spinlock *l);
+/* Around an interrupt handler, interrupts off: returns what leave_irq wants. */
+u32 spinlocks_enter_irq(void);
+void spinlocks_leave_irq(u32 before);
 /* Stop checking the order and ignore contention: for the panic path only. */
 void spinlocks_bust(void);
 /* Panic when the calling CPU holds any lock: called before returning to a guest in debug builds. */
