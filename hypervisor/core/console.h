@@ -16,6 +16,9 @@ void printk(enum log_level level, const char *fmt, ...) __printf(2, 3);
 #define log_info(...)	printk(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)	printk(LOG_DEBUG, __VA_ARGS__)
 
+/* From on to off, print all of our own messages whatever loglvl says: what a debug key was asked for. Nests. */
+void log_everything(bool on);
+
 /*
  * Something a guest did that is worth telling: rate-limited per system, "d3v1: " prefixed, subject to guest_loglvl.
  * Never used for our own bugs.

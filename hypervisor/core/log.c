@@ -7,6 +7,7 @@
 #include <lib/errno.h>
 #include <lib/printf.h>
 #include <lib/string.h>
+#include <x86/atomic.h>
 
 /*
  * A level is a number of enum log_level. A filter has two thresholds: messages below `always` are printed, those from there up to
@@ -22,6 +23,8 @@ struct filter { unsigned always, limited; };
 
 static struct filter own_filter = { LOG_INFO + 1, LOG_INFO + 1 };
 static struct filter guest_filter = { 0, LOG_WARN + 1 };
+
+static u32 everything;	/* log_everything() nesting */
 
 static DEFINE_SPINLOCK(rate_lock, LOCK_CONSOLE);
 static unsigned tokens = BURST;
@@ -79,11 +82,16 @@ static bool passes(const struct filter *f, enum log_level level)
 	return true;
 }
 
+void log_everything(bool on)
+{
+	atomic_fetch_add(&everything, on ? 1 : ~0u);
+}
+
 void printk(enum log_level level, const char *fmt, ...)
 {
 	va_list args;
 
-	if (!passes(&own_filter, level))
+	if (!READ_ONCE(everything) && !passes(&own_filter, level))
 		return;
 	va_start(args, fmt);
 	line("", fmt, args);

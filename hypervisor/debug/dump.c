@@ -11,7 +11,7 @@
 
 static void dump_this_cpu(void *unused)
 {
-	log_err("CPU%u:\n", smp_processor_id());
+	log_info("CPU%u:\n", smp_processor_id());
 	backtrace_guest();
 	if (!is_idle_vcpu(current))
 		backtrace_regs(guest_regs());
@@ -66,7 +66,7 @@ void audit_run(void)
 	n = pv_audit();
 	for_each_domain(let_go);
 	if (n)
-		log_err("audit: %u differences\n", n);
+		log_info("audit: %u differences\n", n);
 	else
-		log_err("audit: clean\n");
+		log_info("audit: clean\n");
 }

@@ -39,8 +39,10 @@ static const struct debug_key *find(char key)
 
 static void run(const struct debug_key *k)
 {
-	log_err("'%c': %s\n", k->key, k->what);
+	log_everything(true);
+	log_info("'%c': %s\n", k->key, k->what);
 	k->fn();
+	log_everything(false);
 }
 
 static void work(void *unused)
@@ -81,7 +83,7 @@ static void list_keys(void)
 		const struct debug_key *k = find(c);
 
 		if (k)
-			log_err("  %c  %s\n", c, k->what);
+			log_info("  %c  %s\n", c, k->what);
 	}
 }
 
@@ -113,12 +115,12 @@ static void trace_key(void)
 	if (trace_on)
 		trace_dump();
 	else if (trace_enable(true) == 0)
-		log_err("tracing has begun\n");
+		log_info("tracing has begun\n");
 }
 
 static void say_time(void)
 {
-	log_err("system time %ld.%09ld s, wall clock %lu.%09lu s, TSC %lu kHz\n", time_now() / NS_PER_SEC, time_now() % NS_PER_SEC,
+	log_info("system time %ld.%09ld s, wall clock %lu.%09lu s, TSC %lu kHz\n", time_now() / NS_PER_SEC, time_now() % NS_PER_SEC,
 		(wallclock_base() + (u64)time_now()) / NS_PER_SEC, (wallclock_base() + (u64)time_now()) % NS_PER_SEC, time_tsc_khz());
 }
 

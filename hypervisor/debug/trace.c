@@ -81,7 +81,7 @@ void trace_dump(void)
 	while ((cpu = oldest(next)) != MAX_CPUS) {
 		const struct entry *e = &rings[cpu].entries[next[cpu]++ % ENTRIES];
 
-		log_err("  %ld ns CPU%u %s %#lx %#lx\n", time_from_tsc(e->tsc), cpu, e->event < TRACE_EVENTS ? names[e->event] : "?", e->a, e->b);
+		log_info("  %ld ns CPU%u %s %#lx %#lx\n", time_from_tsc(e->tsc), cpu, e->event < TRACE_EVENTS ? names[e->event] : "?", e->a, e->b);
 	}
 	trace_on = true;
 }
