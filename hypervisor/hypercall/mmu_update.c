@@ -73,7 +73,7 @@ static long run_batch(struct domain *pt_owner, struct domain *pg_owner, const st
 				return rc;
 		}
 	}
-	return 0;
+	return pt_finish(pt_owner);
 }
 
 HYPERCALL(do_mmu_update)

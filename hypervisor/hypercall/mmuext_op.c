@@ -147,6 +147,8 @@ HYPERCALL(do_mmuext_op)
 		if (rc)
 			break;
 	}
+	if (!rc)
+		rc = pt_finish(pg_owner);
 	mmu_put_owner(pg_owner);
 	return mmu_batch_end(&b, i, rc, __HYPERVISOR_mmuext_op, sizeof(mmuext_op_t));
 }

@@ -32,11 +32,16 @@ static inline pte_t *pt_table(mfn_t m) { return mfn_to_virt(m); }
 int __must_check pt_lock(struct domain *d);
 void pt_unlock(struct domain *d);
 /*
+ * Finish what is pending: 0, or -ERESTART when that takes longer. An operation on tables ends with this, so that a guest which is told that a table is
+ * one no more finds it so.
+ */
+int __must_check pt_finish(struct domain *d);
+/*
  * Lock held, nothing pending: take a reference to m as a table of level 1..4, checking it if it is none yet. 0; -EINVAL; -ERESTART: validation
  * is pending: unlock and restart; the same request on the same vCPU then gets the result.
  */
 int __must_check pt_get_table(struct domain *d, mfn_t m, unsigned level);
-/* Lock held, nothing pending: drop one; may leave a release pending, which is nobody's concern. */
+/* Lock held, nothing pending: drop one; may leave a release pending. */
 void pt_put_table(struct domain *d, mfn_t m);
 /* No lock held: drop a reference to a level-1 table of d, to the end. */
 void pt_put_l1_table(struct domain *d, mfn_t m);

@@ -262,6 +262,19 @@ void pt_unlock(struct domain *d)
 	spin_unlock(&d->pv->pt_lock);
 }
 
+int pt_finish(struct domain *d)
+{
+	int rc;
+
+	/* Without the lock: what matters to the caller is what he left himself. */
+	if (!d->pv || !d->pv->pt_job || READ_ONCE(d->pv->pt_job->mode) == PT_JOB_IDLE)
+		return 0;
+	rc = pt_lock(d);
+	if (!rc)
+		pt_unlock(d);
+	return rc == -ERESTART ? rc : 0;
+}
+
 void pt_put_table(struct domain *d, mfn_t m)
 {
 	if (frame_put_type(m) || !frame_begin_release(m))
