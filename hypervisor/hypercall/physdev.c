@@ -66,6 +66,8 @@ static long op_set_iobitmap(physdev_arg *a)
 
 	if (!current->pv || (!bitmap && a->iobitmap.nr_ports) || a->iobitmap.nr_ports > 65536)
 		return -EINVAL;
+	if (bitmap < HYP_VIRT_END && bitmap + a->iobitmap.nr_ports / 8 > HYP_VIRT_START)
+		return -EINVAL;
 	current->pv->iobmp = bitmap;
 	current->pv->iobmp_limit = a->iobitmap.nr_ports;
 	return 0;

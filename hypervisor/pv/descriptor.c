@@ -140,7 +140,7 @@ bool pv_map_ldt_page(u64 offset)
 	u64 va = pv->ldt_base + offset;
 	pte_t e;
 
-	if (offset >= pv->ldt_ents * sizeof(u64) || pv->ldt_mapped & BIT(page) || (va >= HYP_VIRT_START && va < HYP_VIRT_END))
+	if (offset >= pv->ldt_ents * sizeof(u64) || pv->ldt_mapped & BIT(page))
 		return false;
 	e = pt_lookup(v->domain, pv->kernel_l4, va, 1, NULL);
 	if (!pte_present(e) || pv_get_frame_type(v->domain, pte_mfn(e), FRAME_SEGDESC))
@@ -175,10 +175,12 @@ int pv_set_ldt(struct vcpu *v, u64 base, u64 ents)
 {
 	struct pv_vcpu *pv = v->pv;
 
-	if (ents > LDT_MAX_ENTS || !is_canonical(base) || !IS_ALIGNED(base, PAGE_SIZE))
-		return -EINVAL;
 	if (!ents)
 		base = 0;
+	if (ents > LDT_MAX_ENTS || !is_canonical(base) || !IS_ALIGNED(base, PAGE_SIZE))
+		return -EINVAL;
+	if (base < HYP_VIRT_END && base + ents * sizeof(u64) > HYP_VIRT_START)
+		return -EINVAL;
 	if (pv->ldt_base == base && pv->ldt_ents == ents)
 		return 0;
 	pv_unmap_ldt(v);

@@ -118,8 +118,8 @@ void pv_inject_soft_int(u8 vector, unsigned len)
 	const struct pv_vcpu *pv = current->pv;
 	const struct pv_trap *t = &pv->traps[vector];
 
-	/* Gates to the kernel itself need no privilege: in the guest's eyes it is ring 0. */
-	if (t->address && (pv->kernel_mode || TI_GET_DPL(t) == 3)) {
+	/* ABI: the guest kernel counts as ring 1 here. */
+	if (t->address && TI_GET_DPL(t) >= (pv->kernel_mode ? 1 : 3)) {
 		pv_inject_trap(vector, 0);
 		return;
 	}
@@ -203,16 +203,6 @@ void pv_sysenter(struct cpu_user_regs *regs)
 		callback(regs, PV_CB_SYSENTER, 0);
 	else
 		pv_inject_trap(X86_GP, 0);
-}
-
-void pv_iret_failed(struct cpu_user_regs *regs)
-{
-	struct pv_vcpu *pv = current->pv;
-
-	/* The frame reports what is in the segment registers: equal values tell the guest that it was not them. */
-	__asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
-			 : "=r"(pv->sel_ds), "=r"(pv->sel_es), "=r"(pv->sel_fs), "=r"(pv->sel_gs));
-	deliver_failsafe(regs);
 }
 
 void pv_send_nmi(struct vcpu *v)

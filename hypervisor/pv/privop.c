@@ -122,18 +122,6 @@ static enum outcome string_io(struct cpu_user_regs *regs, const struct insn *i)
 	return OP_DONE;
 }
 
-/* --- the interrupt flag --- */
-
-static enum outcome set_if(bool enable)
-{
-	struct vcpu *v = current;
-
-	if (!pv_iopl_ok(v))
-		return OP_REFUSED;
-	v->info->evtchn_upcall_mask = !enable;
-	return OP_DONE;
-}
-
 /* Both user and kernel may get here. */
 static enum outcome one_byte_op(struct cpu_user_regs *regs, const struct insn *i)
 {
@@ -145,7 +133,8 @@ static enum outcome one_byte_op(struct cpu_user_regs *regs, const struct insn *i
 		return port_io(regs, i);
 	case 0xfa:
 	case 0xfb:
-		return set_if(i->opcode & 1);
+		/* CLI, STI: the guest's interrupt flag is its event mask, which native code like this does not know of; ABI: no effect. */
+		return pv_iopl_ok(current) ? OP_DONE : OP_REFUSED;
 	case 0xf4:
 		if (!current->pv->kernel_mode)
 			return OP_REFUSED;

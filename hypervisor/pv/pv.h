@@ -93,6 +93,8 @@ extern const struct guest_ops pv_ops;
 /* --- pv/traps.c --- */
 /* C entry of every exception vector < 32, and of INT 0x80; regs is the frame on this CPU's stack. Interrupts off. */
 void trap_dispatch(struct cpu_user_regs *regs);
+/* The processor refused to IRET to the guest's frame: the guest kernel gets the exception. Interrupts off. */
+void pv_iret_failed(struct cpu_user_regs *regs);
 
 /* --- pv/inject.c: what the guest kernel sees --- */
 /* Make the guest kernel see an exception when the frame is next restored. #PF: also cr2. For current, interrupts off or on. */
@@ -106,8 +108,6 @@ void pv_deliver_pending(struct cpu_user_regs *regs);
 void pv_syscall(struct cpu_user_regs *regs);
 void pv_syscall32(struct cpu_user_regs *regs);
 void pv_sysenter(struct cpu_user_regs *regs);
-/* The processor refused the guest's frame on the way out: tell the guest by its failsafe callback. Interrupts off. */
-void pv_iret_failed(struct cpu_user_regs *regs);
 /* Make an NMI pending and the vCPU notice. Any context but NMI. */
 void pv_send_nmi(struct vcpu *v);
 

@@ -277,6 +277,23 @@ static void guest_trap(struct cpu_user_regs *regs)
 	}
 }
 
+/* The fault that the fix-up table resolved last. */
+struct fixed_fault { u32 vector, error_code; u64 cr2; };
+static DEFINE_PER_CPU(struct fixed_fault, fixed_fault);
+
+void pv_iret_failed(struct cpu_user_regs *regs)
+{
+	struct fixed_fault f = this_cpu(fixed_fault);
+
+	regs->entry_vector = f.vector;
+	local_irq_enable();
+	/* As if the first instruction there had faulted. */
+	if (f.vector != X86_PF)
+		pv_inject_trap((u8)f.vector, f.error_code);
+	else
+		window_fault(f.cr2, f.error_code);
+}
+
 static void hypervisor_trap(struct cpu_user_regs *regs)
 {
 	u32 vector = regs->entry_vector;
@@ -299,6 +316,7 @@ static void hypervisor_trap(struct cpu_user_regs *regs)
 	default:
 		fixup = fixup_find(regs->rip);
 		if (fixup) {
+			this_cpu(fixed_fault) = (struct fixed_fault){ vector, regs->error_code, cr2 };
 			regs->rip = fixup;
 			return;
 		}
