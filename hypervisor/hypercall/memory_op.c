@@ -147,5 +147,5 @@ static long dispatch(unsigned op, u64 start, u64 arg)
 
 HYPERCALL(do_memory_op)
 {
-	return dispatch(a1 & MEMOP_CMD_MASK, (u32)a1 >> MEMOP_CMD_BITS, a2);
+	return dispatch(a1 & MEMOP_CMD_MASK, a1 >> MEMOP_CMD_BITS, a2);
 }

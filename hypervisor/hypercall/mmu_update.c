@@ -17,12 +17,12 @@ static int machphys_update(struct domain *pg_owner, mfn_t m, u64 pfn)
 static int one_update(struct domain *pt_owner, struct domain *pg_owner, const mmu_update_t *req)
 {
 	mfn_t m = paddr_to_mfn(paddr(req->ptr));
-	unsigned index = (unsigned)(req->ptr & ~PAGE_MASK) / sizeof(pte_t), cmd = req->ptr & 3;
+	unsigned index = (unsigned)(req->ptr & ~PAGE_MASK) / sizeof(pte_t), cmd = req->ptr & (sizeof(pte_t) - 1);
 
 	if (cmd == MMU_MACHPHYS_UPDATE)
 		return machphys_update(pg_owner, m, req->val);
-	if (req->ptr & 4)
-		return -EINVAL;
+	if (cmd > MMU_PT_UPDATE_NO_TRANSLATE)
+		return -ENOSYS;
 	return pt_update(pt_owner, pg_owner, m, index, (pte_t){ req->val }, cmd == MMU_PT_UPDATE_PRESERVE_AD ? PT_PRESERVE_AD : 0, NULL);
 }
 

@@ -110,6 +110,9 @@ static int one_op(struct domain *pg_owner, const mmuext_op_t *op)
 	case MMUEXT_NEW_BASEPTR:
 		return pv_new_kernel_l4(v, m);
 	case MMUEXT_NEW_USER_BASEPTR:
+		/* Frame 0, which cannot be a guest's, means none. */
+		if (mfn_eq(m, MFN_INVALID))
+			return -EINVAL;
 		return pv_new_user_l4(v, m.v ? m : MFN_INVALID);
 	case MMUEXT_TLB_FLUSH_LOCAL ... MMUEXT_INVLPG_ALL:
 		return flush_op(op);

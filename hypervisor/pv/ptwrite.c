@@ -63,6 +63,20 @@ static u64 compare_flags(u64 a, u64 b, unsigned bytes)
 	return f;
 }
 
+/* Flags of a + b. */
+static u64 add_flags(u64 a, u64 b, unsigned bytes)
+{
+	u64 r = (a + b) & mask_of(bytes), f = logic_flags(r, bytes);
+
+	if (r < a)
+		f |= RFLAGS_CF;
+	if ((a ^ b ^ r) & 0x10)
+		f |= RFLAGS_AF;
+	if ((~(a ^ b) & (a ^ r)) >> (8 * bytes - 1) & 1)
+		f |= RFLAGS_OF;
+	return f;
+}
+
 static void set_flags(struct ptwrite *w, u64 flags)
 {
 	w->regs->rflags = (w->regs->rflags & ~ARITH_FLAGS) | flags;
@@ -73,13 +87,23 @@ static u64 reg_operand(struct ptwrite *w)
 	return insn_reg_read(&w->insn, w->regs, w->insn.reg, w->bytes);
 }
 
-/* AND, OR, XOR by the operation number that opcodes 00..3f and group 1 share. */
+/* ADD, OR, AND, SUB, XOR by the operation number that opcodes 00..3f and group 1 share. */
 static bool alu(struct ptwrite *w, unsigned op, u64 operand)
 {
+	u64 b = operand & mask_of(w->bytes);
+
 	switch (op) {
-	case 1: w->new = w->old | operand; break;
-	case 4: w->new = w->old & operand; break;
-	case 6: w->new = w->old ^ operand; break;
+	case 0:
+		w->new = w->old + b;
+		set_flags(w, add_flags(w->old, b, w->bytes));
+		return true;
+	case 5:
+		w->new = w->old - b;
+		set_flags(w, compare_flags(w->old, b, w->bytes));
+		return true;
+	case 1: w->new = w->old | b; break;
+	case 4: w->new = w->old & b; break;
+	case 6: w->new = w->old ^ b; break;
 	default: return false;
 	}
 	set_flags(w, logic_flags(w->new, w->bytes));
@@ -115,6 +139,23 @@ static void cmpxchg(struct ptwrite *w)
 		w->writes = false;
 }
 
+/* CMPXCHG8B: EDX:EAX against the entry, ECX:EBX into it. */
+static bool cmpxchg8b(struct ptwrite *w)
+{
+	struct cpu_user_regs *r = w->regs;
+
+	if (w->insn.rex & 8 || (w->insn.reg & 7) != 1)
+		return false;
+	if (((u32)r->rax | r->rdx << 32) == w->old) {
+		w->new = (u32)r->rbx | r->rcx << 32;
+		r->rflags |= RFLAGS_ZF;
+	} else {
+		w->writes = false;
+		r->rflags &= ~RFLAGS_ZF;
+	}
+	return true;
+}
+
 static bool execute_0f(struct ptwrite *w)
 {
 	const struct insn *i = &w->insn;
@@ -124,9 +165,11 @@ static bool execute_0f(struct ptwrite *w)
 	case 0xb3: return bit_op(w, 6, reg_operand(w));
 	case 0xbb: return bit_op(w, 7, reg_operand(w));
 	case 0xba: return bit_op(w, i->reg & 7, i->imm & (8 * w->bytes - 1));
-	case 0xb1:
+	case 0xb0: case 0xb1:
 		cmpxchg(w);
 		return true;
+	case 0xc7:
+		return cmpxchg8b(w);
 	case 0xc3:	/* MOVNTI */
 		w->new = reg_operand(w);
 		return true;
@@ -146,24 +189,26 @@ static bool execute(struct ptwrite *w)
 	if (i->map != INSN_MAP_1)
 		return false;
 	switch (i->opcode) {
-	case 0x89:		/* MOV r/m, r */
-	case 0x87:		/* XCHG */
+	case 0x88: case 0x89:	/* MOV r/m, r */
+		w->unconditional = true;
 		w->new = reg_operand(w);
-		w->unconditional = i->opcode == 0x89;
 		return true;
-	case 0xc7:		/* MOV r/m, imm */
+	case 0x86: case 0x87:	/* XCHG */
+		w->new = reg_operand(w);
+		return true;
+	case 0xc6: case 0xc7:	/* MOV r/m, imm */
 		w->new = i->imm;
 		w->unconditional = true;
 		return !(i->reg & 7);
-	case 0x09: case 0x21: case 0x31:
+	case 0x00: case 0x01: case 0x08: case 0x09: case 0x20: case 0x21: case 0x28: case 0x29: case 0x30: case 0x31:
 		return alu(w, i->opcode >> 3, reg_operand(w));
-	case 0x81: case 0x83:
+	case 0x80: case 0x81: case 0x83:
 		return alu(w, i->reg & 7, i->imm);
-	case 0xab:		/* STOS */
+	case 0xaa: case 0xab:	/* STOS */
 		w->new = insn_reg_read(i, w->regs, 0, w->bytes);
 		w->unconditional = true;
 		return true;
-	case 0xa5:		/* MOVS */
+	case 0xa4: case 0xa5:	/* MOVS */
 		w->unconditional = true;
 		w->new = 0;
 		return i->seg == INSN_SEG_NONE && !copy_from_guest(&w->new, (void *)w->regs->rsi, w->bytes);
@@ -172,21 +217,29 @@ static bool execute(struct ptwrite *w)
 	}
 }
 
+static bool is_string(const struct insn *i)
+{
+	return i->map == INSN_MAP_1 && ((i->opcode & 0xfe) == 0xaa || (i->opcode & 0xfe) == 0xa4);
+}
+
 /* After the store: registers that change besides the flags, and the instruction pointer. */
 static void complete(struct ptwrite *w)
 {
 	const struct insn *i = &w->insn;
 	struct cpu_user_regs *regs = w->regs;
-	bool string = i->map == INSN_MAP_1 && (i->opcode == 0xab || i->opcode == 0xa5);
 	u64 step = regs->rflags & RFLAGS_DF ? -(u64)w->bytes : w->bytes;
 
-	if (i->map == INSN_MAP_1 && i->opcode == 0x87)
+	if (i->map == INSN_MAP_1 && (i->opcode & 0xfe) == 0x86)
 		insn_reg_write(i, regs, i->reg, w->bytes, w->old);
-	if (i->map == INSN_MAP_0F && i->opcode == 0xb1 && !w->writes)
+	if (i->map == INSN_MAP_0F && i->opcode == 0xc7 && !w->writes) {
+		regs->rax = (u32)w->old;
+		regs->rdx = w->old >> 32;
+	} else if (i->map == INSN_MAP_0F && !w->writes) {
 		insn_reg_write(i, regs, 0, w->bytes, w->old);
-	if (string) {
+	}
+	if (is_string(i)) {
 		regs->rdi += step;
-		if (i->opcode == 0xa5)
+		if ((i->opcode & 0xfe) == 0xa4)
 			regs->rsi += step;
 		/* One iteration at a time: the next one faults again, or is no page-table write. */
 		if ((i->rep || i->repne) && --regs->rcx)
@@ -220,24 +273,33 @@ static bool fetch_insn(struct ptwrite *w)
 	return !insn_decode(bytes, (unsigned)got, &w->insn);
 }
 
-/* The operand is a 4 or 8 byte part of one entry, and is where the fault was. */
+/* Operand size: even opcodes of those that execute() knows are the byte forms. */
+static unsigned operand_bytes(const struct insn *i)
+{
+	if (i->map == INSN_MAP_1)
+		return i->opcode & 1 || i->opcode == 0x83 ? i->op_bytes : 1;
+	if (i->opcode == 0xb0)
+		return 1;
+	return i->opcode == 0xc7 ? 8 : i->op_bytes;
+}
+
+/* The operand is an aligned part of one entry, and is where the fault was. */
 static bool operand_fits(struct ptwrite *w, u64 va)
 {
 	const struct insn *i = &w->insn;
-	bool string = i->map == INSN_MAP_1 && (i->opcode == 0xab || i->opcode == 0xa5);
 	u64 address = va;
 
-	w->bytes = i->op_bytes;
-	if (w->bytes < 4 || i->addr_bytes != 8 || !IS_ALIGNED(va, w->bytes))
+	w->bytes = operand_bytes(i);
+	if (i->addr_bytes != 8 || !IS_ALIGNED(va, w->bytes))
 		return false;
-	if (string)
+	if (is_string(i))
 		address = w->regs->rdi;
 	else if (!insn_is_mem(i))
 		return false;
 	else if (i->seg == INSN_SEG_NONE)
 		address = insn_address(i, w->regs, 0);
 	/* With a segment base the fault address has to be believed: it is a table of the guest's in any case. */
-	return address == va && !(string && (i->rep || i->repne) && !w->regs->rcx);
+	return address == va && !(is_string(i) && (i->rep || i->repne) && !w->regs->rcx);
 }
 
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code)
