@@ -381,8 +381,8 @@ TEST(nothing_beyond_a_note_is_read)
 	u64 pair[2] = { 1, 1 };
 
 	reset();
-	add_note("Xen", XEN_ELFNOTE_FEATURES, "x|hvm_pirqs|dom", 15);
-	k.file[NOTES + k.notes_len - 1] = '0';	/* in the padding */
+	add_note("Xen", XEN_ELFNOTE_FEATURES, "hvm_pirqs|dom", 13);
+	k.file[NOTES + k.notes_len - 3] = '0';	/* in the padding */
 	add_note("Xen", XEN_ELFNOTE_L1_MFN_VALID, pair, 15);
 	store();
 	CHECK_EQ(elf_open(&elf, k.file, FILE_SIZE, &error), 0);
