@@ -61,13 +61,14 @@ static void check_usage(struct spinlock *l, const struct held_locks *h)
 		panic("lock %s is taken by an interrupt handler, and elsewhere with interrupts on", l->name);
 }
 
-static void check_order(struct spinlock *l)
+/* nested: a lock of the same level may be held. */
+static void check_order(struct spinlock *l, bool nested)
 {
 	const struct held_locks *h = &this_cpu(held_locks);
 
 	check_usage(l, h);
 	for (unsigned i = h->base; i < h->n; i++) {
-		if (unlikely(h->lock[i]->level >= l->level))
+		if (unlikely(h->lock[i]->level >= l->level + nested))
 			panic("lock order: %s (level %u) taken while %s (level %u) is held", l->name, l->level,
 			      h->lock[i]->name, h->lock[i]->level);
 		if (unlikely(l->usage & USED_IRQS_ON && h->lock[i]->usage & USED_IN_IRQ))
@@ -94,13 +95,13 @@ void spinlocks_leave_irq(u32 before)
 	h->in_irq = before & 1;
 }
 
-void spin_lock(struct spinlock *l)
+static void take(struct spinlock *l, bool nested)
 {
 	u32 ticket;
 
 	if (unlikely(busted))
 		return;
-	check_order(l);
+	check_order(l, nested);
 	ticket = atomic_fetch_add(&l->next, 1);
 	while (atomic_load(&l->owner) != ticket) {
 		if (unlikely(busted))
@@ -109,6 +110,9 @@ void spin_lock(struct spinlock *l)
 	}
 	note_held(l);
 }
+
+void spin_lock(struct spinlock *l) { take(l, false); }
+void spin_lock_nested(struct spinlock *l) { take(l, true); }
 
 bool spin_trylock(struct spinlock *l)
 {

@@ -15,7 +15,7 @@
 
 #include <lib/types.h>
 
-/* Lock levels, outermost first. Keep sparse; same-level locks never nest. */
+/* Lock levels, outermost first. Keep sparse; same-level locks nest only by spin_lock_nested(). */
 enum lock_level {
 	LOCK_DOMCTL = 10,	/* the tools' administrative operations */
 	LOCK_DOMAIN = 20,	/* struct domain: life cycle, vCPU creation */
@@ -63,6 +63,8 @@ void spinlock_init(struct spinlock *l, enum lock_level level, const char *name);
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 bool __must_check spin_trylock(struct spinlock *l);
+/* As spin_lock(), but locks of the same level may be held: for pairs with an order of their own, such as that of their addresses. */
+void spin_lock_nested(struct spinlock *l);
 /* Disable interrupts, then lock; returns the flags for spin_unlock_irqrestore(). */
 u64 __must_check spin_lock_irqsave(struct spinlock *l);
 void spin_unlock_irqrestore(struct spinlock *l, u64 flags);

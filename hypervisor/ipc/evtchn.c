@@ -8,7 +8,7 @@
  *   table lock (one per domain)	free list, growth, FIFO set-up and tear-down
  *   port lock				state and binding of one port
  *
- * Order: table lock, port lock, second port lock (evtchn_lock_second()), FIFO lock of a vCPU. Nothing that can take long, and no call into
+ * Order: table lock, port lock, second port lock (the one at the higher address), FIFO lock of a vCPU. Nothing that can take long, and no call into
  * pirq code, happens under any of them.
  *
  * Life of a port: FREE -> RESERVED (evtchn_port_alloc) -> bound by whoever reserved it -> RESERVED (by who closes it) -> FREE. RESERVED
@@ -38,16 +38,18 @@
 #define SWEEP_BATCH	64	/* ports closed between two looks at the clock */
 #define BUSY_TRIES	16	/* ports looked at for one that the guest has done with */
 
-bool evtchn_lock_second(const struct evtchn *held, struct evtchn *second)
+u64 evtchn_lock_pair(struct evtchn *a, struct evtchn *b)
 {
-	if (spin_trylock(&second->lock))
-		return true;
-	if (second < held)
-		return false;
-	/* Whoever holds it never waits for a lock below its own. */
-	while (!spin_trylock(&second->lock))
-		cpu_relax();
-	return true;
+	u64 flags = spin_lock_irqsave(a < b ? &a->lock : &b->lock);
+
+	spin_lock_nested(a < b ? &b->lock : &a->lock);
+	return flags;
+}
+
+void evtchn_unlock_pair(struct evtchn *a, struct evtchn *b, u64 flags)
+{
+	spin_unlock(a < b ? &b->lock : &a->lock);
+	spin_unlock_irqrestore(a < b ? &a->lock : &b->lock, flags);
 }
 
 /* --- the table ---------------------------------------------------------------------------------------------------------------- */
@@ -235,44 +237,65 @@ void evtchn_port_free(struct domain *d, struct evtchn *chn)
 /* What has to be undone outside the locks once a port is RESERVED. */
 struct closed { u8 state; u32 pirq; struct domain *peer; };
 
-/* Take the port from its user. -EINVAL when it has none. */
-static int detach(struct domain *d, struct evtchn *chn, struct closed *was)
+/* Take a port that is not connected from its user, under its lock. -EAGAIN: it is connected. */
+static int detach_single(struct domain *d, struct evtchn *chn, struct closed *was)
 {
-	u64 flags;
-	struct evtchn *peer;
+	struct vcpu *v;
 
-again:
-	flags = spin_lock_irqsave(&chn->lock);
-	if (!evtchn_usable(chn)) {
-		spin_unlock_irqrestore(&chn->lock, flags);
+	if (!evtchn_usable(chn))
 		return -EINVAL;
-	}
 	*was = (struct closed){ .state = chn->state };
 	switch (chn->state) {
 	case EVTCHN_INTERDOMAIN:
-		peer = chn->u.peer.chn;
-		if (!evtchn_lock_second(chn, peer)) {
-			spin_unlock_irqrestore(&chn->lock, flags);
-			cpu_relax();
-			goto again;
-		}
-		was->peer = chn->u.peer.domain;
-		peer->u.remote_domid = d->id;
-		peer->state = EVTCHN_UNBOUND;
-		spin_unlock(&peer->lock);
-		break;
-	case EVTCHN_VIRQ: {
-		struct vcpu *v = d->vcpus[virq_is_global(chn->u.virq) ? 0 : chn->vcpu];
-
+		return -EAGAIN;
+	case EVTCHN_VIRQ:
+		v = d->vcpus[virq_is_global(chn->u.virq) ? 0 : chn->vcpu];
 		atomic_store(&v->evtchn->virq_port[chn->u.virq], 0);
 		break;
-	}
 	case EVTCHN_PIRQ:
 		was->pirq = chn->u.pirq;
 		break;
 	}
 	chn->state = EVTCHN_RESERVED;
-	spin_unlock_irqrestore(&chn->lock, flags);
+	return 0;
+}
+
+/* Break the connection with this port of rd, if it is still there. */
+static bool disconnect(struct domain *d, struct evtchn *chn, struct domain *rd, struct evtchn *peer, struct closed *was)
+{
+	u64 flags = evtchn_lock_pair(chn, peer);
+	bool connected = chn->state == EVTCHN_INTERDOMAIN && chn->u.peer.chn == peer;
+
+	if (connected) {
+		peer->u.remote_domid = d->id;
+		peer->state = EVTCHN_UNBOUND;
+		chn->state = EVTCHN_RESERVED;
+		was->peer = rd;
+	}
+	evtchn_unlock_pair(chn, peer, flags);
+	return connected;
+}
+
+/* Take the port from its user. -EINVAL when it has none. */
+static int detach(struct domain *d, struct evtchn *chn, struct closed *was)
+{
+	for (bool done = false; !done;) {
+		struct domain *rd = NULL;
+		struct evtchn *peer = NULL;
+		u64 flags = spin_lock_irqsave(&chn->lock);
+		int rc = detach_single(d, chn, was);
+
+		if (rc == -EAGAIN) {
+			rd = chn->u.peer.domain;
+			peer = chn->u.peer.chn;
+			domain_ref(rd);	/* for while no lock keeps the connection */
+		}
+		spin_unlock_irqrestore(&chn->lock, flags);
+		if (!rd)
+			return rc;
+		done = disconnect(d, chn, rd, peer, was);
+		domain_put(rd);
+	}
 	return 0;
 }
 

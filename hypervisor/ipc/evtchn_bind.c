@@ -24,16 +24,9 @@ int evtchn_alloc_unbound(struct domain *d, u16 remote, u32 *port)
 /* Connect lchn (RESERVED) with rchn, if that waits for ld. */
 static int connect_ports(struct domain *ld, struct evtchn *lchn, struct domain *rd, struct evtchn *rchn)
 {
+	u64 flags = evtchn_lock_pair(lchn, rchn);
 	int rc = -EINVAL;
-	u64 flags;
 
-	for (;;) {
-		flags = spin_lock_irqsave(&lchn->lock);
-		if (evtchn_lock_second(lchn, rchn))
-			break;
-		spin_unlock_irqrestore(&lchn->lock, flags);
-		cpu_relax();
-	}
 	if (rchn->state == EVTCHN_UNBOUND && rchn->u.remote_domid == ld->id) {
 		domain_ref(ld);
 		domain_ref(rd);
@@ -47,8 +40,7 @@ static int connect_ports(struct domain *ld, struct evtchn *lchn, struct domain *
 		evtchn_deliver(ld, lchn);
 		rc = 0;
 	}
-	spin_unlock(&rchn->lock);
-	spin_unlock_irqrestore(&lchn->lock, flags);
+	evtchn_unlock_pair(lchn, rchn, flags);
 	return rc;
 }
 

@@ -91,11 +91,9 @@ static inline bool virq_is_global(u32 virq)
 /* evtchn.c: take a port out of the free list (state RESERVED), give one back (state RESERVED before). Both without locks held. */
 int __must_check evtchn_port_alloc(struct domain *d, struct evtchn **out);
 void evtchn_port_free(struct domain *d, struct evtchn *chn);
-/*
- * Lock a second port while holding the first. False when that might deadlock just now: let go of the first and begin again.
- * Interrupts are off.
- */
-bool __must_check evtchn_lock_second(const struct evtchn *held, struct evtchn *second);
+/* Lock two different ports. Returns the interrupt flags for the counterpart. */
+u64 __must_check evtchn_lock_pair(struct evtchn *a, struct evtchn *b);
+void evtchn_unlock_pair(struct evtchn *a, struct evtchn *b, u64 flags);
 
 /*
  * evtchn_send.c: set the port pending and tell its vCPU. Under the lock of the port, or of its peer while they are

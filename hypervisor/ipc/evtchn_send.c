@@ -34,7 +34,8 @@ void evtchn_vcpu_info_moved(struct vcpu *v)
 
 void evtchn_poll_start(struct vcpu *v, u32 port)
 {
-	if (atomic_xchg(&v->evtchn->poll_port, port) == POLL_NONE)
+	/* A guest may ask for a port of that number, too. */
+	if (atomic_xchg(&v->evtchn->poll_port, port == POLL_NONE ? 0 : port) == POLL_NONE)
 		atomic_fetch_add(&v->domain->evtchn->pollers, 1);
 }
 
@@ -186,7 +187,7 @@ void evtchn_send_pirq(struct domain *d, u32 port)
 	if (!chn)
 		return;
 	flags = spin_lock_irqsave(&chn->lock);
-	/* RESERVED: evtchn_bind_pirq() has not finished. A stale port number can find it so too; then the event is lost with the port. */
+	/* RESERVED: evtchn_bind_pirq() has not finished. A stale port number can find it so too: a spurious event at worst. */
 	if (chn->state == EVTCHN_PIRQ || chn->state == EVTCHN_RESERVED)
 		evtchn_deliver(d, chn);
 	spin_unlock_irqrestore(&chn->lock, flags);

@@ -129,9 +129,8 @@ s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b)
 		return rc;
 	/* The version cannot change now, so the bound of one is that of the other. */
 	if (gnttab_entry_exists(gt, high)) {
-		/* In index order, so no deadlock; only the order check has no word for it. */
-		while (second && !spin_trylock(second))
-			cpu_relax();
+		if (second)
+			spin_lock_nested(second);
 		rc = ref_a == ref_b ? GNTST_okay : swap_locked(gt, ref_a, ref_b);
 		if (second)
 			spin_unlock(second);

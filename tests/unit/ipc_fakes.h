@@ -47,17 +47,7 @@ void spin_lock(struct spinlock *l)
 	fake_locks_held++;
 }
 
-bool spin_trylock(struct spinlock *l)
-{
-	u32 owner = atomic_load(&l->owner), expected = owner;
-
-	if (!atomic_try_cmpxchg(&l->next, &expected, owner + 1)) {
-		sched_yield();
-		return false;
-	}
-	fake_locks_held++;
-	return true;
-}
+void spin_lock_nested(struct spinlock *l) { spin_lock(l); }
 
 void spin_unlock(struct spinlock *l)
 {
