@@ -58,16 +58,16 @@ install_packages() {
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
-# need ROOT PACKAGE...: install those of the packages that are missing.
+# need ROOT PACKAGE...: install those of the packages that are missing. Ends the script with 125 if that fails.
 need() {
 	root=$1
 	shift
-	missing=$(missing_packages "$@") || exit 1
+	missing=$(missing_packages "$@") || exit 125
 	[ -z "$missing" ] && return 0
-	mkdir -p "$root/build/log" || exit 1
+	mkdir -p "$root/build/log" || exit 125
 	say "Missing Debian packages:" $missing
 	if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then
-		sudo -v || exit 1	# ask for the password before the output is hidden
+		sudo -v || exit 125	# ask for the password before the output is hidden
 	fi
-	logged "Installing them" "$root/build/log/packages.log" install_packages $missing || exit 1
+	logged "Installing them" "$root/build/log/packages.log" install_packages $missing || exit 125
 }

@@ -39,7 +39,7 @@ def interactive(config, options):
         except KeyboardInterrupt:
             status = 130
     if status not in (0, 130):
-        say(f'Booting: QEMU failed with status {status}; the console is in {options.log}')
+        say(f'Booting failed: QEMU ended with status {status}; the console is in {options.log}')
     return status
 
 
@@ -58,7 +58,7 @@ def run_command(config, options):
             machine.wait_agent(None if options.gdb else options.timeout or BOOT_TIMEOUT)
             return machine.run(options.command, output, options.timeout)
         except MachineError as error:
-            raise steps.StepFailed(f'Running the command: {error}. The end of {options.log}:\n'
+            raise steps.StepFailed(f'Running the command failed: {error}. The end of {options.log}:\n'
                                    f'{steps.tail(options.log)}') from None
 
 

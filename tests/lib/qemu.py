@@ -128,7 +128,7 @@ def grub_boot(config, scratch):
     result = subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', image, tree],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode:
-        raise steps.StepFailed(f'Making the GRUB image: failed.\n{result.stdout}')
+        raise steps.StepFailed(f'Making the GRUB image failed.\n{result.stdout}')
     return ['-cdrom', str(image), '-boot', 'd']
 
 

@@ -57,7 +57,9 @@ def run_step(name, log, command, quiet=False):
                                 stdout=f, stderr=subprocess.STDOUT).returncode
     done.set()
     if status:
-        raise StepFailed(f'{name}: failed. The end of {path}:\n{tail(path)}')
+        if not quiet:
+            say('failed')
+        raise StepFailed(f'{name} failed. The end of {path}:\n{tail(path)}')
     if not quiet:
         say(f'done ({time.monotonic() - begin:.1f} s)')
 

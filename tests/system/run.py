@@ -131,7 +131,7 @@ def domain_0_dies(t):
     """A command that takes the machine down is an error that names the log."""
     result = run(t, '--', 'sh', '-c', 'echo c >/proc/sysrq-trigger')
     check_equal(result.returncode, 125, 'status')
-    check('Running the command: ' in result.stderr and 'console.log' in result.stderr, f'message: {result.stderr!r}')
+    check('Running the command failed: ' in result.stderr and 'console.log' in result.stderr, f'message: {result.stderr!r}')
 
 
 @test()
