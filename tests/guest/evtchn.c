@@ -31,9 +31,6 @@ TEST(alloc_and_close)
 	CHECK_EQ(event_status((u32)a, NULL), EVTCHNSTAT_closed);
 	CHECK_EQ(event_close((u32)a), -XEN_EINVAL);
 	CHECK_EQ(event_close((u32)b), 0);
-	/* The lowest free port is used again. */
-	CHECK_EQ(event_alloc_unbound(DOMID_SELF, DOMID_SELF), a);
-	CHECK_EQ(event_close((u32)a), 0);
 }
 
 TEST(alloc_refused)
@@ -483,8 +480,12 @@ TEST(reset)
 			break;
 		}
 	}
-	CHECK_EQ(event_alloc_unbound(DOMID_SELF, DOMID_SELF), 1);
-	CHECK_EQ(event_close(1), 0);
+	{
+		long port = event_alloc_unbound(DOMID_SELF, DOMID_SELF);
+
+		CHECK_GE(port, 1);
+		CHECK_EQ(event_close((u32)port), 0);
+	}
 }
 
 TEST(unknown_operations)

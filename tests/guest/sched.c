@@ -11,8 +11,10 @@ TEST(yield)
 {
 	for (int i = 0; i < 1000; i++)
 		CHECK_EQ(HCALL(sched_op, SCHEDOP_yield), 0);
-	/* The compat call of old kernels. */
-	CHECK_EQ(HCALL(sched_op_compat, SCHEDOP_yield, 0), 0);
+	/* The compat call of old kernels (before interface version 0x00030101) may be missing. */
+	long rc = HCALL(sched_op_compat, SCHEDOP_yield, 0);
+
+	CHECK(rc == 0 || rc == -XEN_ENOSYS);
 }
 
 static volatile u32 upcalls;
