@@ -5,7 +5,7 @@
  * A domain's ports are structs in pages that are added on demand and freed with the domain only, so a pointer to a port stays valid as
  * long as the domain does. There are two kinds of lock, both taken with interrupts off:
  *
- *   table lock (one per domain)	free list, growth, FIFO set-up and tear-down
+ *   table lock (one per domain)	free ports, growth, FIFO set-up and tear-down
  *   port lock				state and binding of one port
  *
  * Order: table lock, port lock, second port lock (the one at the higher address), FIFO lock of a vCPU. Nothing that can take long, and no call into
@@ -36,7 +36,7 @@
 #include <memory/xmalloc.h>
 
 #define SWEEP_BATCH	64	/* ports closed between two looks at the clock */
-#define BUSY_TRIES	16	/* ports looked at for one that the guest has done with */
+#define BUSY_TRIES	64	/* ports looked at for one that the guest has done with */
 
 u64 evtchn_lock_pair(struct evtchn *a, struct evtchn *b)
 {
@@ -54,27 +54,43 @@ void evtchn_unlock_pair(struct evtchn *a, struct evtchn *b, u64 flags)
 
 /* --- the table ---------------------------------------------------------------------------------------------------------------- */
 
-/* Add to the tail of the free list. */
-static void free_list_add(struct evtchn_domain *ed, const struct domain *d, struct evtchn *chn)
+/* The table lock is held for all of these. */
+static u64 *free_word(struct evtchn_domain *ed, u32 bucket)
 {
-	chn->u.next_free = 0;
-	if (ed->free_tail)
-		evtchn_of(d, ed->free_tail)->u.next_free = chn->port;
-	else
-		ed->free_head = chn->port;
-	ed->free_tail = chn->port;
+	return &ed->free[bucket / BUCKETS_PER_GROUP][bucket % BUCKETS_PER_GROUP];
 }
 
-static struct evtchn *free_list_take(struct evtchn_domain *ed, const struct domain *d)
+static void mark_free(struct evtchn_domain *ed, u32 port)
 {
-	struct evtchn *chn = evtchn_of(d, ed->free_head);
+	*free_word(ed, port / EVTCHN_PER_BUCKET) |= BIT(port % EVTCHN_PER_BUCKET);
+	bitmap_set(ed->has_free, port / EVTCHN_PER_BUCKET);
+}
 
-	if (!chn)
-		return NULL;
-	ed->free_head = chn->u.next_free;
-	if (!ed->free_head)
-		ed->free_tail = 0;
-	return chn;
+static void mark_taken(struct evtchn_domain *ed, u32 port)
+{
+	u64 *word = free_word(ed, port / EVTCHN_PER_BUCKET);
+
+	*word &= ~BIT(port % EVTCHN_PER_BUCKET);
+	if (!*word)
+		bitmap_clear(ed->has_free, port / EVTCHN_PER_BUCKET);
+}
+
+/* The lowest free port >= from; 0: none. */
+static u32 next_free(struct evtchn_domain *ed, u32 from)
+{
+	size_t bucket = bitmap_find_next(ed->has_free, EVTCHN_BUCKETS, from / EVTCHN_PER_BUCKET);
+	u64 word = 0;
+
+	if (bucket == from / EVTCHN_PER_BUCKET) {
+		word = *free_word(ed, (u32)bucket) & ~0UL << from % EVTCHN_PER_BUCKET;
+		if (!word)
+			bucket = bitmap_find_next(ed->has_free, EVTCHN_BUCKETS, bucket + 1);
+	}
+	if (bucket >= EVTCHN_BUCKETS)
+		return 0;
+	if (!word)
+		word = *free_word(ed, (u32)bucket);
+	return (u32)(bucket * EVTCHN_PER_BUCKET) + (u32)__builtin_ctzl(word);
 }
 
 /* The ABI in use decides how many ports there may be. */
@@ -84,21 +100,25 @@ static u32 port_limit(const struct evtchn_domain *ed)
 }
 
 /* Pages for growing: allocating may flush TLBs, so it is done without locks, before they are needed. */
-struct spare_pages { void *group, *bucket; };
+struct spare_pages { void *group, *free, *bucket; };
 
 static bool spare_fill(struct spare_pages *spare)
 {
 	if (!spare->group)
 		spare->group = alloc_page_zeroed();
+	if (!spare->free)
+		spare->free = alloc_page_zeroed();
 	if (!spare->bucket)
 		spare->bucket = alloc_page_zeroed();
-	return spare->group && spare->bucket;
+	return spare->group && spare->free && spare->bucket;
 }
 
 static void spare_drop(struct spare_pages *spare)
 {
 	if (spare->group)
 		free_page(spare->group);
+	if (spare->free)
+		free_page(spare->free);
 	if (spare->bucket)
 		free_page(spare->bucket);
 }
@@ -115,19 +135,20 @@ static void init_bucket(struct evtchn *ports, u32 first)
 static int grow(struct domain *d, struct spare_pages *spare)
 {
 	struct evtchn_domain *ed = d->evtchn;
-	u32 from = ed->valid, first = ALIGN_DOWN(from, (u32)EVTCHN_PER_BUCKET);
+	u32 from = ed->valid, first = ALIGN_DOWN(from, (u32)EVTCHN_PER_BUCKET), g = first / EVTCHN_PER_GROUP;
 	u32 end = min(first + (u32)EVTCHN_PER_BUCKET, port_limit(ed));
-	struct evtchn ***group = &ed->group[first / EVTCHN_PER_GROUP], **bucket;
+	struct evtchn **bucket;
 
 	if (from >= port_limit(ed))
 		return -ENOSPC;
-	if (!*group) {
-		if (!spare->group)
+	if (!ed->group[g]) {
+		if (!spare->group || !spare->free)
 			return -EAGAIN;
-		*group = spare->group;
-		spare->group = NULL;
+		ed->group[g] = spare->group;
+		ed->free[g] = spare->free;
+		spare->group = spare->free = NULL;
 	}
-	bucket = &(*group)[first % EVTCHN_PER_GROUP / EVTCHN_PER_BUCKET];
+	bucket = &ed->group[g][first % EVTCHN_PER_GROUP / EVTCHN_PER_BUCKET];
 	if (!*bucket) {
 		if (!spare->bucket)
 			return -EAGAIN;
@@ -137,23 +158,27 @@ static int grow(struct domain *d, struct spare_pages *spare)
 	}
 	atomic_store(&ed->valid, end);
 	for (u32 port = max(from, 1u); port < end; port++)
-		free_list_add(ed, d, evtchn_of(d, port));
+		mark_free(ed, port);
 	return 0;
 }
 
-/* A free port that the guest has no longer in a queue. The table lock is held. */
+/* The lowest free port that the guest has no longer in a queue. The table lock is held. */
 static struct evtchn *take_idle_port(struct domain *d)
 {
 	struct evtchn_domain *ed = d->evtchn;
+	u32 port = 0;
 
 	for (unsigned i = 0; i < BUSY_TRIES; i++) {
-		struct evtchn *chn = free_list_take(ed, d);
+		struct evtchn *chn;
 
-		if (!chn)
+		port = next_free(ed, port + 1);
+		if (!port)
 			return NULL;
-		if (!ed->fifo || !evtchn_fifo_is_linked(ed->fifo, chn))
+		chn = evtchn_of(d, port);
+		if (!ed->fifo || !evtchn_fifo_is_linked(ed->fifo, chn)) {
+			mark_taken(ed, port);
 			return chn;
-		free_list_add(ed, d, chn);
+		}
 	}
 	return NULL;
 }
@@ -187,7 +212,7 @@ static int reserve(struct domain *d, struct spare_pages *spare, struct evtchn **
 int evtchn_port_alloc(struct domain *d, struct evtchn **out)
 {
 	struct evtchn_domain *ed = d->evtchn;
-	struct spare_pages spare = { NULL, NULL };
+	struct spare_pages spare = { 0 };
 	int rc;
 
 	for (;;) {
@@ -226,7 +251,7 @@ void evtchn_port_free(struct domain *d, struct evtchn *chn)
 	BUG_ON(chn->state != EVTCHN_RESERVED);
 	clear_pending(d, chn);
 	chn->state = EVTCHN_FREE;
-	free_list_add(ed, d, chn);
+	mark_free(ed, chn->port);
 	spin_unlock(&chn->lock);
 	ed->active--;
 	spin_unlock_irqrestore(&ed->lock, flags);
@@ -343,10 +368,12 @@ static void back_to_2level(struct domain *d)
 	struct evtchn_domain *ed = d->evtchn;
 
 	evtchn_fifo_destroy(d);
-	ed->free_head = ed->free_tail = 0;
+	/* The limit is a whole number of buckets, or the domain has never had more ports. */
+	for (u32 bucket = port_limit(ed) / EVTCHN_PER_BUCKET; bucket * EVTCHN_PER_BUCKET < ed->valid && ed->valid > port_limit(ed); bucket++) {
+		*free_word(ed, bucket) = 0;
+		bitmap_clear(ed->has_free, bucket);
+	}
 	atomic_store(&ed->valid, min(ed->valid, port_limit(ed)));
-	for (u32 port = 1; port < ed->valid; port++)
-		free_list_add(ed, d, evtchn_of(d, port));
 }
 
 int evtchn_reset(struct domain *d, bool start)
@@ -416,9 +443,10 @@ static void destroy(struct domain *d)
 		return;
 	BUG_ON(ed->active || ed->fifo);
 	for (unsigned g = 0; g < EVTCHN_GROUPS && ed->group[g]; g++) {
-		for (unsigned b = 0; b < PAGE_SIZE / sizeof(void *) && ed->group[g][b]; b++)
+		for (unsigned b = 0; b < BUCKETS_PER_GROUP && ed->group[g][b]; b++)
 			free_page(ed->group[g][b]);
 		free_page(ed->group[g]);
+		free_page(ed->free[g]);
 	}
 	xfree(ed);
 	d->evtchn = NULL;

@@ -21,6 +21,7 @@
  */
 #include <ipc/evtchn_port.h>
 #include <lib/errno.h>
+#include <memory/audit.h>
 #include <memory/heap.h>
 #include <memory/xmalloc.h>
 
@@ -315,3 +316,20 @@ void evtchn_fifo_destroy(struct domain *d)
 		frame_put_writable(virt_to_mfn(fifo->page[i]));
 	xfree(fifo);
 }
+
+static void report_references(void)
+{
+	struct domain *d;
+
+	for (u32 id = 0; (d = domain_next((u16)id)); id = d->id + 1u, domain_put(d)) {
+		struct evtchn_fifo *fifo = d->evtchn ? d->evtchn->fifo : NULL;
+
+		for (u32 i = 0; fifo && i < fifo->pages; i++)
+			audit_type(virt_to_mfn(fifo->page[i]), FRAME_WRITABLE);
+		for_each_vcpu(d, v)
+			if (v->evtchn && v->evtchn->control)
+				audit_type(virt_to_mfn(v->evtchn->control), FRAME_WRITABLE);
+	}
+}
+
+AUDIT_SOURCE(fifo_audit, "event queues", report_references);

@@ -4,6 +4,7 @@
 #define IPC_EVTCHN_PORT_H
 
 #include <ipc/evtchn.h>
+#include <lib/bitmap.h>
 #include <x86/cr.h>
 
 enum evtchn_state {
@@ -28,13 +29,15 @@ struct evtchn {
 			struct evtchn *chn;
 		} peer;
 		u32 pirq, virq;
-		u32 next_free;		/* (t) FREE */
 	} u;
 } __aligned(64);
 
 #define EVTCHN_PER_BUCKET	(PAGE_SIZE / sizeof(struct evtchn))
-#define EVTCHN_PER_GROUP	(EVTCHN_PER_BUCKET * (PAGE_SIZE / sizeof(void *)))
-#define EVTCHN_GROUPS		DIV_ROUND_UP(EVTCHN_FIFO_NR_CHANNELS, EVTCHN_PER_GROUP)
+#define EVTCHN_BUCKETS		(EVTCHN_FIFO_NR_CHANNELS / EVTCHN_PER_BUCKET)
+#define BUCKETS_PER_GROUP	(PAGE_SIZE / sizeof(void *))
+#define EVTCHN_PER_GROUP	(EVTCHN_PER_BUCKET * BUCKETS_PER_GROUP)
+#define EVTCHN_GROUPS		(EVTCHN_BUCKETS / BUCKETS_PER_GROUP)
+_Static_assert(EVTCHN_PER_BUCKET == 64, "one word says which ports of a bucket are free");
 
 #define FIFO_WORDS_PER_PAGE	(PAGE_SIZE / sizeof(event_word_t))
 #define FIFO_MAX_PAGES		(EVTCHN_FIFO_NR_CHANNELS / FIFO_WORDS_PER_PAGE)
@@ -47,11 +50,12 @@ struct evtchn_fifo {
 
 struct evtchn_domain {
 	struct spinlock lock;		/* the table lock (t) */
-	struct evtchn **group[EVTCHN_GROUPS];	/* (t) pages of pointers to pages of ports; grow only */
+	struct evtchn **group[EVTCHN_GROUPS];	/* (t) pages of pointers to pages of ports (buckets); grow only */
+	u64 *free[EVTCHN_GROUPS];	/* (t) for each bucket of the group the set of its FREE ports, … */
+	DECLARE_BITMAP(has_free, EVTCHN_BUCKETS);	/* (t) … and the buckets where it is not empty */
 	u32 valid;			/* (t) ports 1..valid-1 exist; read anywhere */
 	u32 limit;			/* (c) no port >= limit, whatever the ABI */
 	u32 active;			/* (t) ports that are not FREE */
-	u32 free_head, free_tail;	/* (t) FREE ports, longest free first; 0: none */
 	u32 sweep;			/* (t) next port that evtchn_reset() closes */
 	u32 pollers;			/* (a) vCPUs in SCHEDOP_poll */
 	struct evtchn_fifo *fifo;	/* (t) NULL: 2-level ABI. Changes to NULL only while no port is active */
@@ -88,7 +92,7 @@ static inline bool virq_is_global(u32 virq)
 	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
 }
 
-/* evtchn.c: take a port out of the free list (state RESERVED), give one back (state RESERVED before). Both without locks held. */
+/* evtchn.c: take the lowest free port (state RESERVED), give one back (state RESERVED before). Both without locks held. */
 int __must_check evtchn_port_alloc(struct domain *d, struct evtchn **out);
 void evtchn_port_free(struct domain *d, struct evtchn *chn);
 /* Lock two different ports. Returns the interrupt flags for the counterpart. */

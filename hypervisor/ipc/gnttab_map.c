@@ -4,6 +4,7 @@
 #include <core/softirq.h>
 #include <ipc/gnttab_table.h>
 #include <lib/errno.h>
+#include <memory/audit.h>
 #include <memory/tlbflush.h>
 #include <x86/pte.h>
 
@@ -150,3 +151,21 @@ int gnttab_relinquish(struct domain *d)
 	}
 	return 0;
 }
+
+static void report_references(void)
+{
+	struct domain *d;
+
+	for (u32 id = 0; (d = domain_next((u16)id)); id = d->id + 1u, domain_put(d)) {
+		for (u32 h = 0; d->grants && h < d->grants->nr_maps; h++) {
+			struct maptrack *mt = maptrack_of(d->grants, h);
+
+			if (mt->state & MT_READONLY)
+				audit_count(mt->frame);
+			else if (mt->state)
+				audit_type(mt->frame, FRAME_WRITABLE);
+		}
+	}
+}
+
+AUDIT_SOURCE(grant_audit, "grants", report_references);

@@ -20,4 +20,10 @@ extern __thread struct vcpu *fake_current;
 #undef DOMAIN_MODULE
 #define DOMAIN_MODULE(var)	extern const struct domain_module var; const struct domain_module var
 
+/* … and the audit's sources. */
+#include <memory/audit.h>
+#undef AUDIT_SOURCE
+#define AUDIT_SOURCE(var, text, function) \
+	extern const struct audit_source var; const struct audit_source var = { .name = (text), .fn = (function) }
+
 #endif

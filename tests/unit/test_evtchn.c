@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: event channels; the FIFO queues against a model, with hostile writes, and from several threads. */
-/* sources: ipc/evtchn.c ipc/evtchn_bind.c ipc/evtchn_send.c ipc/evtchn_fifo.c */
+/* sources: lib/bitmap.c ipc/evtchn.c ipc/evtchn_bind.c ipc/evtchn_send.c ipc/evtchn_fifo.c */
 /* cflags: -D__XEN_TOOLS__ -Wno-unused-parameter -include ipc_env.h */
 #include "test.h"
 #include "ipc_fakes.h"
@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 extern const struct domain_module evtchn_module;
+extern const struct audit_source fifo_audit;
 
 #define VCPUS		4
 #define PENDING		(1u << EVTCHN_FIFO_PENDING)
@@ -393,6 +394,8 @@ TEST(fifo_setup)
 		CHECK(p != high);
 	}
 	CHECK_EQ(guest_take(2, 7), high);
+	CHECK_EQ(fake_refs(), VCPUS + 2);
+	CHECK_EQ(fake_audit(&fifo_audit), fake_refs());
 
 	/* Back to 2-level, in steps. */
 	int rc = evtchn_reset(d, true);
