@@ -18,6 +18,7 @@
 #include <ipc/evtchn.h>
 #include <ipc/pirq.h>
 #include <lib/errno.h>
+#include <memory/audit.h>
 #include <memory/heap.h>
 #include <memory/xmalloc.h>
 #include <x86/atomic.h>
@@ -446,6 +447,16 @@ static void pirq_destroy(struct domain *d)
 DOMAIN_MODULE(pirq_module) = {
 	.name = "pirq", .order = MODULE_PIRQ, .create = pirq_create, .relinquish = pirq_relinquish, .destroy = pirq_destroy,
 };
+
+static void report_references(void)
+{
+	const struct domain *d = hardware_domain;
+
+	if (d && d->pirqs && d->pirqs->eoi_page)
+		audit_type(d->pirqs->eoi_mfn, FRAME_WRITABLE);
+}
+
+AUDIT_SOURCE(pirq_audit, "end-of-interrupt page", report_references);
 
 void pirq_dump(void)
 {
