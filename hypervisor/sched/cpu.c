@@ -127,6 +127,8 @@ static void apply_affinity(struct sched_cpu *c, struct vcpu *v, u64 flags)
 		} else if (c->curr == v) {
 			softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
 		}
+	} else if (v->sched->queued) {
+		sched_offer(v);
 	}
 	sched_unlock(c, flags);
 }

@@ -79,6 +79,8 @@ void sched_unlock(struct sched_cpu *c, u64 flags);
 bool sched_allowed(const struct vcpu *v, unsigned cpu);
 /* Put v, found runnable and neither queued nor running, on a queue. Takes over and gives up the lock. */
 void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags);
+/* A queued vCPU might run elsewhere: let an idle CPU look for work. */
+void sched_offer(const struct vcpu *v);
 void sched_enqueue(struct sched_cpu *c, struct vcpu *v, enum sched_reason why);
 void sched_dequeue(struct sched_cpu *c, struct vcpu *v);
 

@@ -141,6 +141,18 @@ static void reschedule(struct sched_cpu *c)
 	softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
 }
 
+void sched_offer(const struct vcpu *v)
+{
+	cpumask_t idle;
+	unsigned cpu;
+
+	allowed_cpus(v, &idle);
+	cpumask_and(&idle, &idle, &sched_idle_cpus);
+	cpu = cpumask_first(&idle);
+	if (cpu != MAX_CPUS)
+		reschedule(sched_cpus[cpu]);
+}
+
 /* Something has been queued: let the CPU look at it now, or at the right time. */
 static void notice(struct sched_cpu *c)
 {
@@ -220,6 +232,20 @@ static void steal_any(struct sched_cpu *c)
 	}
 	if (missed)
 		softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+/* Some must wait here: wake as many idle CPUs that could run one. */
+static void share_out(struct sched_cpu *c)
+{
+	unsigned left = c->nr_queued;
+
+	if (!left || cpumask_empty(&sched_idle_cpus))
+		return;
+	for_each_online_cpu(cpu)
+		if (left && cpumask_test(cpu, &sched_idle_cpus) && sched_policy->candidate(c, cpu)) {
+			reschedule(sched_cpus[cpu]);
+			left--;
+		}
 }
 
 /*
@@ -328,6 +354,7 @@ static void schedule(void)
 	else
 		cpumask_clear_atomic(c->cpu, &sched_idle_cpus);
 	set_turn_end(c, now);
+	share_out(c);
 	if (next == prev) {
 		spin_unlock_irq(&c->lock);
 		return;
@@ -354,8 +381,6 @@ static void schedule(void)
 void sched_context_saved(struct vcpu *prev)
 {
 	struct sched_cpu *c;
-	cpumask_t idle;
-	unsigned cpu;
 	u64 flags;
 
 	if (is_idle_vcpu(prev)) {
@@ -372,11 +397,7 @@ void sched_context_saved(struct vcpu *prev)
 		return;
 	}
 	/* Now others may have it; while it was running they could not. */
-	cpumask_and(&idle, &prev->sched->affinity, &sched_idle_cpus);
-	cpumask_and(&idle, &idle, &cpu_online);
-	cpu = cpumask_first(&idle);
-	if (cpu != MAX_CPUS)
-		reschedule(sched_cpus[cpu]);
+	sched_offer(prev);
 	sched_unlock(c, flags);
 }
 
@@ -417,11 +438,12 @@ void vcpu_sleep_nosync(struct vcpu *v)
 	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
 
 	if (!vcpu_runnable(v)) {
-		if (v->sched->queued) {
-			sched_dequeue(c, v);
-			runstate_change(v, asleep_state(v), time_now());
-		} else if (c->curr == v) {
+		if (c->curr == v) {
 			softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
+		} else {
+			if (v->sched->queued)
+				sched_dequeue(c, v);
+			runstate_change(v, asleep_state(v), time_now());
 		}
 	}
 	sched_unlock(c, flags);
