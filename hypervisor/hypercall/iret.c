@@ -11,6 +11,7 @@ static void return_from_syscall(struct cpu_user_regs *regs, const struct iret_co
 	regs->ss = FLAT_USER_SS64;
 	regs->rcx = c->rip;
 	regs->r11 = regs->rflags;
+	regs->entry_vector = PV_VECTOR_SYSCALL;
 }
 
 static void return_from_trap(struct cpu_user_regs *regs, const struct iret_context *c)
@@ -19,6 +20,7 @@ static void return_from_trap(struct cpu_user_regs *regs, const struct iret_conte
 	regs->ss = (u16)(c->ss | 3);
 	regs->rcx = c->rcx;
 	regs->r11 = c->r11;
+	regs->entry_vector = 0;
 }
 
 /*

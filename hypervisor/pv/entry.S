@@ -196,7 +196,28 @@ check_softirqs:		/* after delivery, which may have crashed the guest */
 	call softirq_pending
 	test %al, %al
 	jnz do_softirqs
-restore_guest:
+	/*
+	 * Where rcx and r11 are nobody's (the end of a SYSCALL; a handler, which finds them on its stack) SYSRET does, if it can produce the frame. It would fault
+	 * here, with the guest's rsp, on an address that is not canonical.
+	 */
+	cmpl $VECTOR_SYSCALL, REGS_VECTOR(%rsp)
+	jne restore_by_iret
+	cmpw $SEL_RING3_CS64, REGS_CS(%rsp)
+	jne restore_by_iret
+	cmpw $SEL_RING3_DS, REGS_SS(%rsp)
+	jne restore_by_iret
+	mov REGS_RIP(%rsp), %rax
+	sar $47, %rax
+	inc %rax
+	cmp $1, %rax
+	ja restore_by_iret
+	RESTORE_REGS
+	mov (%rsp), %rcx	/* rip, cs, rflags, rsp, ss */
+	mov 16(%rsp), %r11
+	mov 24(%rsp), %rsp
+	sysretq
+
+restore_by_iret:
 	RESTORE_REGS
 guest_iret:
 	iretq

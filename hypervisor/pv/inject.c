@@ -81,7 +81,7 @@ static void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 erro
 	regs->rflags = (regs->rflags & ~(u64)RFLAGS_CLEARED) | RFLAGS_IF | RFLAGS_MBS;
 	regs->rsp = sp;
 	regs->ss = FLAT_KERNEL_SS64;
-	regs->entry_vector = 0;
+	regs->entry_vector = PV_VECTOR_SYSCALL;
 }
 
 void pv_inject_trap(u8 vector, u32 error_code)

@@ -83,6 +83,9 @@ enum {
 			 BIT(VMASST_TYPE_pae_extended_cr3) | BIT(VMASST_TYPE_architectural_iopl) |				\
 			 BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict))
 
+/* entry_vector of a frame that SYSRET may restore: SYSCALL made it, or its rcx and r11 do not matter. entry.S knows the number. */
+#define PV_VECTOR_SYSCALL	0x100
+
 /* The window of a vCPU in the per-domain slot: 16 pages of GDT, 16 pages of LDT. */
 #define PV_WINDOW_PAGES		32
 #define PV_GDT_VA(v)		(PERDOMAIN_START + (u64)(v)->id * PV_WINDOW_PAGES * PAGE_SIZE)
