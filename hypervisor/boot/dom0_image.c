@@ -33,7 +33,7 @@ void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
 	if (error)
 		boot_fail("Domain 0's kernel (the first module): %s", error);
 
-	work = unpack_work_size(img.format, img.size);
+	work = unpack_work_size(img.data, img.len, img.size);
 	work_order = order_for(work);
 	*k = (struct dom0_kernel){ .order = order_for(img.size), .allocated = true };
 	if (k->order > HEAP_MAX_ORDER || work_order > HEAP_MAX_ORDER)

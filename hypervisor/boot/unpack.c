@@ -59,9 +59,54 @@ const char *__init unpack_unsupported(enum unpack_format format)
 	return "it is neither ELF nor in a compression format known to us";
 }
 
-size_t __init unpack_work_size(enum unpack_format format, size_t cap)
+/* A variable-length integer of an XZ header; ~0 if it does not end before @end. */
+static u64 __init xz_integer(const u8 **p, const u8 *end)
 {
-	size_t dictionary = format == UNPACK_XZ ? cap : 0;
+	u64 value = 0;
+
+	for (unsigned int shift = 0; *p < end && shift < 63; shift += 7) {
+		u8 byte = *(*p)++;
+
+		value |= (u64)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return value;
+	}
+	return ~0UL;
+}
+
+/*
+ * The dictionary that the first block of an XZ stream asks for, but not more than
+ * @cap, since a larger one is of no use. Should a later block differ, there is too
+ * little memory and unpack() says so; no encoder does that. (Source: The .xz File
+ * Format, sections 2.1.1, 3.1, 5.3.1.)
+ */
+static size_t __init xz_dictionary(const u8 *src, size_t len, size_t cap)
+{
+	const u8 *p = src + 14, *end = src + len;	/* behind stream header, block header size, flags */
+	u8 flags;
+
+	if (len < 14)
+		return cap;
+	flags = p[-1];
+	if (flags & 0x40)
+		xz_integer(&p, end);	/* packed size */
+	if (flags & 0x80)
+		xz_integer(&p, end);	/* unpacked size */
+	for (int filters = (flags & 3) + 1; filters; filters--) {
+		u64 id = xz_integer(&p, end), size = xz_integer(&p, end);
+
+		if (size > (u64)(end - p))
+			return cap;
+		if (id == 0x21 && size == 1 && *p < 40)
+			return min((size_t)(2 | (*p & 1)) << (*p / 2 + 11), cap);
+		p += size;
+	}
+	return cap;
+}
+
+size_t __init unpack_work_size(const void *src, size_t len, size_t cap)
+{
+	size_t dictionary = unpack_identify(src, len) == UNPACK_XZ ? xz_dictionary(src, len, cap) : 0;
 
 	/* Twice the stack, since it must be aligned to its size. */
 	return dictionary + UNPACK_ARENA + 2 * STACK_SIZE;
@@ -86,7 +131,7 @@ int __init unpack(const void *src, size_t len, void *dst, size_t cap,
 	*error = unpack_unsupported(format);
 	if (*error)
 		return -EOPNOTSUPP;
-	if (work_size < unpack_work_size(format, cap)) {
+	if (work_size < unpack_work_size(src, len, cap)) {
 		*error = "not enough memory to unpack it";
 		return -ENOMEM;
 	}

@@ -25,8 +25,8 @@ enum unpack_format unpack_identify(const void *src, size_t len);
 /* NULL if unpack() can handle the format, else a message saying why not. */
 const char *unpack_unsupported(enum unpack_format format);
 
-/* Bytes of working memory that unpack() needs to produce up to @cap bytes. */
-size_t unpack_work_size(enum unpack_format format, size_t cap);
+/* Bytes of working memory that unpack() needs to produce up to @cap bytes from this stream. */
+size_t unpack_work_size(const void *src, size_t len, size_t cap);
 
 /*
  * Unpack the stream at @src (@len bytes; what follows the stream is ignored, except

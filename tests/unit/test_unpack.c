@@ -15,10 +15,12 @@
 static int try(struct blob in, size_t cap, struct guarded *dst, size_t *out, const char **error)
 {
 	struct guarded src = guarded_new(in.len);
-	size_t size = unpack_work_size(unpack_identify(in.data, in.len), cap);
-	void *work = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memcpy(src.data, in.data, in.len);
+
+	size_t size = unpack_work_size(src.data, in.len, cap);
+	void *work = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	*dst = guarded_new(cap);
 	*out = 0;
 	*error = NULL;
@@ -174,6 +176,27 @@ TEST(every_xz_check)
 		free(in.data);
 	}
 	free(plain.data);
+}
+
+TEST(work_size)
+{
+	struct blob plain = sample(20000), xz = pack_xz_check(plain, LZMA_CHECK_CRC32, 32 << 20);
+	struct blob gz = pack_gzip(plain);
+	size_t base = unpack_work_size(gz.data, gz.len, 1 << 30);
+
+	CHECK(base <= 1 << 20);
+	CHECK_EQ(unpack_work_size(xz.data, xz.len, 64 << 20), base + (32 << 20));
+	CHECK_EQ(unpack_work_size(xz.data, xz.len, 16 << 20), base + (16 << 20));
+	CHECK_EQ(unpack_work_size(xz.data, 16, 64 << 20), base + (64 << 20));
+	free(plain.data);
+	free(xz.data);
+	free(gz.data);
+
+	/* A block with both sizes in its header, as multi-threaded xz writes it, and 3 MiB of dictionary. */
+	static const u8 mt[] = "\xfd" "7zXZ\0\0\1\x69\x22\xde\x36\3\xc1\x80\x80\4\x80\x80\4\4\0\x21\1\x13";
+
+	CHECK_EQ(unpack_work_size(mt, sizeof(mt) - 1, 64 << 20), base + (3 << 20));
+	CHECK_EQ(unpack_work_size(mt, sizeof(mt) - 2, 64 << 20), base + (64 << 20));
 }
 
 TEST(size_bomb)

@@ -122,13 +122,18 @@ TEST(all_formats)
 	unlink(path);
 }
 
-/* Debian's kernels, where there are any: $VMLINUZ or /boot. */
+/* Debian's kernels, where there are any: $VMLINUZ, or those of the machine and of ./run. */
 TEST(real_kernels)
 {
 	const char *given = getenv("VMLINUZ");
 	glob_t found = { };
 
+	char cached[4096];
+
+	snprintf(cached, sizeof(cached), "%s/../cache/kernel/vmlinuz", out_dir());
 	glob(given ? given : "/boot/vmlinuz-*", 0, NULL, &found);
+	if (!given)
+		glob(cached, GLOB_APPEND, NULL, &found);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		struct blob file = load(found.gl_pathv[i]);
 		struct bzimage k;

@@ -89,7 +89,7 @@ __attribute__((used)) static void start(void)
 		quit(error, 1);
 	if (k.size > DST_SIZE)
 		quit("too large for this program", 2);
-	work_size = unpack_work_size(k.format, k.size);
+	work_size = unpack_work_size(k.data, k.len, k.size);
 	memset(work + work_size - 2 * STACK_SIZE, FILL, 2 * STACK_SIZE);
 	if (unpack(k.data, k.len, dst, k.size, work, work_size, &out, &error))
 		quit(error, 1);
