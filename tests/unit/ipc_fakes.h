@@ -16,6 +16,7 @@
 #include <memory/tlbflush.h>
 #include <memory/xmalloc.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <x86/atomic.h>
 
 __thread struct vcpu *fake_current;
@@ -98,10 +99,10 @@ static struct fake_frame *fake_frame_of(mfn_t m)
 	return NULL;
 }
 
-/* A page for a guest. */
+/* A page for a guest, with a frame number of 32 bits. */
 static void *fake_guest_page(const struct domain *d)
 {
-	void *page = alloc_page_zeroed();
+	void *page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	fake_frames[fake_nr_frames++] = (struct fake_frame){ .m = virt_to_mfn(page), .owner = d->id };
 	return page;
@@ -119,7 +120,7 @@ static u64 fake_refs(void)
 static void fake_free_guest_pages(void)
 {
 	for (unsigned i = 0; i < fake_nr_frames; i++)
-		free_page(mfn_to_virt(fake_frames[i].m));
+		munmap(mfn_to_virt(fake_frames[i].m), PAGE_SIZE);
 	fake_nr_frames = 0;
 }
 
