@@ -184,6 +184,19 @@ TEST(handles_run_out)
 		gnttab_map(&op);
 		CHECK_EQ(op.status, GNTST_okay);
 	}
+	/* Freed by another vCPU, most are to be had again at once. */
+	fake_current = user->vcpus[1];
+	for (u32 h = 0; h < n; h++)
+		CHECK_EQ(unmap_one(0, (u64)pages[0], h), GNTST_okay);
+	fake_current = user->vcpus[0];
+	for (u32 i = 0; i < n * 3 / 4; i++) {
+		gnttab_map(&op);
+		CHECK_EQ(op.status, GNTST_okay);
+	}
+	/* While the version changes nothing new is pinned. */
+	granter->grants->switching = true;
+	gnttab_map(&op);
+	CHECK_EQ(op.status, GNTST_eagain);
 	finish();
 }
 
@@ -378,6 +391,7 @@ static void random_copy(void)
 {
 	struct gnttab_copy_state state = { 0 };
 	struct gnttab_copy op = { .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .len = (u16)test_below(1200) };
+	u16 who = test_below(3) ? 2 : 3;
 	u32 a = (u32)test_below(REFS), b = (u32)test_below(REFS);
 	u8 before[PAGE_SIZE];
 	s16 expected, first;
@@ -391,9 +405,9 @@ static void random_copy(void)
 		CHECK_EQ(gnttab_copy(&op, &state), GNTST_bad_copy_arg);
 		return;
 	}
-	expected = first = model_pin(a, 2, false, true);
+	expected = first = model_pin(a, who, false, true);
 	if (!expected) {
-		expected = model_pin(b, 2, true, true);
+		expected = model_pin(b, who, true, true);
 		if (!expected) {
 			if (!fits(a, op.source.offset, op.len) || !fits(b, op.dest.offset, op.len))
 				expected = GNTST_general_error;
@@ -403,10 +417,12 @@ static void random_copy(void)
 		}
 		model_unpin(a, false);
 	}
+	fake_current = fake_domains[who]->vcpus[1];
 	CHECK_EQ(gnttab_copy(&op, &state), expected);
 	if (!expected)
 		CHECK(!memcmp(before, pages[entries[b].pinned_frame] + op.dest.offset, op.len));
 	gnttab_copy_finish(&state);
+	fake_current = user->vcpus[0];
 }
 
 static void compare(void)
@@ -493,17 +509,21 @@ static void *mapper(void *arg)
 		struct gnttab_copy copy = { .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .len = 64 };
 
 		seed = seed * 6364136223846793005ul + 1;
-		op.flags = GNTMAP_host_map | (seed >> 40 & 1 ? GNTMAP_readonly : 0);
+		op.flags = (seed >> 41 & 1 ? GNTMAP_host_map : GNTMAP_device_map) | (seed >> 40 & 1 ? GNTMAP_readonly : 0);
 		gnttab_map(&op);
 		copy.source.u.ref = 8 + (u32)(seed >> 33) % 4;
 		copy.dest.u.ref = 8 + (u32)(seed >> 35) % 4;
 		copy.source.domid = copy.dest.domid = 1;
 		(void)gnttab_copy(&copy, &state);
 		gnttab_copy_finish(&state);
-		/* Who unmaps a handle that somebody else is busy with is told that it is bad. */
-		while (op.status == GNTST_okay && unmap_one(op.host_addr, 0, op.handle) != GNTST_okay)
+		/*
+		 * Who unmaps a handle that somebody else is busy with is told that it is bad. Device mappings, which need no address of the
+		 * thread's own, may be removed by any thread.
+		 */
+		while (op.status == GNTST_okay && op.flags & GNTMAP_host_map && unmap_one(op.host_addr, 0, op.handle) != GNTST_okay)
 			sched_yield();
-		(void)unmap_one(ARRAY_SIZE(slots) * PAGE_SIZE, 0, (u32)(seed >> 50) % 256);
+		for (u32 k = 0; k < 3; k++)
+			(void)unmap_one(ARRAY_SIZE(slots) * PAGE_SIZE, (u64)pages[2 + (seed >> 43) % 4], (u32)(seed >> 50) % 128 + k);
 	}
 	return NULL;
 }
@@ -545,6 +565,10 @@ TEST(threads)
 		pthread_join(t[i], NULL);
 	atomic_store(&switcher_stops, true);
 	pthread_join(s, NULL);
+	fake_current = user->vcpus[0];
+	for (u32 h = 0; h < user->grants->nr_maps; h++)
+		if (maptrack_of(user->grants, h)->state)
+			CHECK_EQ(unmap_one(0, mfn_to_paddr(maptrack_of(user->grants, h)->frame).v, h), GNTST_okay);
 	CHECK_EQ(fake_refs(), 0);
 	for (u32 r = 8; r < 12; r++)
 		CHECK(!entry_pinned(active_of(granter->grants, r)));
