@@ -44,6 +44,9 @@ void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
 		boot_fail("no %zu MiB of memory to unpack Domain 0's kernel", (img.size + work) >> 20);
 	if (unpack(img.data, img.len, k->elf, img.size, scratch, PAGE_SIZE << work_order, &out, &error))
 		boot_fail("cannot unpack Domain 0's kernel (the first module): %s", error);
+	/* LZ4 has neither an end mark nor a checksum. */
+	if (out != img.size)
+		boot_fail("cannot unpack Domain 0's kernel (the first module): it is cut off");
 	free_pages(scratch, work_order);
 	k->size = out;
 }
