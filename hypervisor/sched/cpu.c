@@ -5,6 +5,8 @@
 #include <core/panic.h>
 #include <core/softirq.h>
 #include <lib/errno.h>
+#include <lib/printf.h>
+#include <lib/string.h>
 #include <memory/xmalloc.h>
 #include <sched/ops.h>
 #include <x86/cr.h>
@@ -226,11 +228,15 @@ void sched_dump(void)
 		const struct sched_cpu *c = sched_cpus[cpu];
 		const struct vcpu *v = READ_ONCE(c->curr);
 		struct vcpu_runstate_info idle;
+		char name[24];
 
 		runstate_get(c->idle, &idle);
-		log_info("  CPU%u: runs %s d%uv%u, %u queued, load %lu, %lu switches, %lu stolen, idle %lu ms\n", cpu,
-			 is_idle_vcpu(v) ? "idle" : "guest", v->domain->id, v->id, c->nr_queued, c->load, c->switches, c->steals,
-			 idle.time[RUNSTATE_running] / 1000000);
+		if (is_idle_vcpu(v))
+			strlcpy(name, "idle", sizeof(name));
+		else
+			snprintf(name, sizeof(name), "d%uv%u", v->domain->id, v->id);
+		log_info("  CPU%u: runs %s, %u queued, load %lu, %lu switches, %lu stolen, idle %lu ms\n", cpu, name, c->nr_queued, c->load,
+			 c->switches, c->steals, idle.time[RUNSTATE_running] / 1000000);
 	}
 	for (u32 id = 0; (d = domain_next((u16)id)); id = d->id + 1u, domain_put(d))
 		for_each_vcpu(d, v)

@@ -225,7 +225,9 @@ static void steal_any(struct sched_cpu *c)
 	for (unsigned i = 1; i < nr_cpus; i++) {
 		unsigned cpu = (c->cpu + i) % nr_cpus;
 
-		if (!cpumask_test(cpu, &cpu_online) || !READ_ONCE(sched_cpus[cpu]->nr_queued))
+		/* One that is about to wake up for it needs no help. */
+		if (!cpumask_test(cpu, &cpu_online) ||
+		    READ_ONCE(sched_cpus[cpu]->nr_queued) <= is_idle_vcpu(READ_ONCE(sched_cpus[cpu]->curr)))
 			continue;
 		if (steal_from(c, sched_cpus[cpu], &missed))
 			return;

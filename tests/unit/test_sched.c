@@ -62,6 +62,7 @@ void panic(const char *fmt, ...)
 }
 
 void printk(enum log_level level, const char *fmt, ...) { (void)level; (void)fmt; }
+size_t strlcpy(char *dst, const char *src, size_t size) { snprintf(dst, size, "%s", src); return strlen(src); }
 void *xzalloc(size_t n) { return calloc(1, n); }
 void xfree(void *p) { free(p); }
 s_time_t time_now(void) { return now; }
