@@ -25,10 +25,8 @@ unsigned memop_max_order(void)
 {
 	const struct domain *d = current->domain;
 
-	if (d->privileged)
-		return HEAP_MAX_ORDER;
-	/* With devices of its own it may need contiguous DMA buffers. */
-	return rangeset_empty(d->iomem) && rangeset_empty(d->ioports) ? 9 : 12;
+	/* 2 MiB; more for who has devices, and may need contiguous buffers, or builds domains. Bounded by the time it takes to clear. */
+	return !d->privileged && rangeset_empty(d->iomem) && rangeset_empty(d->ioports) ? 9 : 12;
 }
 
 static u64 max_pfn_of(const struct domain *d)

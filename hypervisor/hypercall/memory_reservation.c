@@ -35,7 +35,7 @@ static int alloc_extent(struct reservation *s, u64 i, bool populate)
 
 static int free_frame(struct domain *d, mfn_t m)
 {
-	if (!get_frame(m, d)) {
+	if (frame_read(m).v & FRAME_SHARED || !get_frame(m, d)) {
 		guest_debug("decrease_reservation: frame %#lx is not d%u's\n", m.v, d->id);
 		return -EINVAL;
 	}

@@ -185,7 +185,8 @@ bool frame_release(mfn_t m)
 	frame_t x = { READ_ONCE(f->v) };
 
 	do {
-		if (!(x.v & FRAME_ALLOCATED))
+		/* A shared page is the hypervisor's to give up. */
+		if (!(x.v & FRAME_ALLOCATED) || x.v & FRAME_SHARED)
 			return false;
 		BUG_ON(frame_count(x) < 2);
 	} while (!atomic_try_cmpxchg(&f->v, &x.v, (x.v & ~FRAME_ALLOCATED) - 1));

@@ -121,7 +121,7 @@ int __must_check frame_get_writable(mfn_t m, const struct domain *d);
 void frame_put_writable(mfn_t m);	/* memory/frame.c */
 /*
  * The owner gives the frame up: clears FRAME_ALLOCATED and drops its reference. False when it was clear already
- * (two callers race, or a guest frees twice). The caller holds a reference of its own.
+ * (two callers race, or a guest frees twice), or the page is FRAME_SHARED. The caller holds a reference of its own.
  */
 bool frame_release(mfn_t m);
 

@@ -142,7 +142,7 @@ static int write_plain(struct domain *d, mfn_t m, unsigned index, u64 val, u64 *
 	int rc = frame_get_writable(m, d);
 
 	if (rc)
-		return rc == -EBUSY ? -EAGAIN : rc;
+		return rc;
 	if (expected) {
 		old = atomic_cmpxchg(p, *expected, val);
 		if (old != *expected) {
@@ -203,10 +203,9 @@ int pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned i
 			break;
 		case FRAME_NONE:
 		case FRAME_WRITABLE:
-			if (f.v & FRAME_SHARED)
-				return -EINVAL;
 			rc = write_plain(d, table, index, new.v, expected);
-			if (rc != -EAGAIN || expected)
+			/* Has it become a table meanwhile? */
+			if (rc != -EBUSY || frame_type(frame_read(table)) == frame_type(f))
 				return rc;
 			break;
 		default:

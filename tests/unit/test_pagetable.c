@@ -127,6 +127,7 @@ pte_t *pv_window(const struct vcpu *v) { return no_window; }
 /* Held from outside. */
 static u8 pinned[FRAMES];		/* level, 0: not */
 static u8 own_writable[FRAMES], own_count[FRAMES];	/* taken by the test itself */
+static u8 shared[FRAMES];		/* hypervisor page shown to its owner: 1 read-only, 2 writable */
 static bool given_up[FRAMES];		/* frame_release() was called */
 /* Entries that name a foreign frame because an update said so, as long as their table is one. */
 static bool foreign_ok[FRAMES][PT_ENTRIES];
@@ -185,7 +186,7 @@ static bool model_walk(struct domain *d, u64 m, unsigned level)
 
 static bool model_type(struct domain *d, u64 m, unsigned type)
 {
-	if (!exists(m) || owner_of(m) != d->id)
+	if (!exists(m) || owner_of(m) != d->id || shared[m] == 1)
 		return false;
 	if (model[m].tcount++)
 		return model[m].type == type;
@@ -209,6 +210,8 @@ static bool model_now(void)
 		if (!exists(m))
 			continue;
 		model[m].count += own_count[m] + !given_up[m];
+		if (shared[m] == 2)
+			ok &= model_type(&domains[owner_of(m)], m, FRAME_WRITABLE);
 		if (pinned[m])
 			ok &= model_type(&domains[owner_of(m)], m, pinned[m]);
 		for (unsigned i = 0; i < own_writable[m]; i++)
@@ -597,7 +600,7 @@ static void op_update(struct vcpu *v)
 	else if (is_table)
 		predict(quiet() && model_now(), predict_update(d, pg_owner, table, level, slot, new) && (!conditional || expected == old.v));
 	else
-		predict(quiet() && level <= FRAME_WRITABLE, level != FRAME_SEGDESC && (!conditional || expected == old.v));
+		predict(quiet() && level <= FRAME_WRITABLE, level != FRAME_SEGDESC && shared[table] != 1 && (!conditional || expected == old.v));
 	if (level > 1 && is_table && conditional && expected != old.v && pt_hyp_slot(level, slot))
 		predicts = false;
 	if (!REPEAT(rc, pt_update(d, pg_owner, mfn(table), slot, new, 0, conditional ? &expected : NULL)))
@@ -648,8 +651,8 @@ static void op_release(struct vcpu *v)
 
 	if (v->domain->tot_pages < 30 || !get_frame(mfn(m), v->domain))
 		return;
-	CHECK_EQ(frame_release(mfn(m)), !given_up[m]);
-	given_up[m] = true;
+	CHECK_EQ(frame_release(mfn(m)), !given_up[m] && !shared[m]);
+	given_up[m] = !shared[m];
 	put_frame(mfn(m));
 }
 
@@ -717,7 +720,7 @@ static void op_grant(struct vcpu *v)
 static void op_move_frame(struct domain *from, u64 m)
 {
 	struct domain *to = &domains[!from->id];
-	bool may = exists(m) && owner_of(m) == from->id && model_now() && model[m].count == 1 && !model[m].tcount && !given_up[m];
+	bool may = exists(m) && owner_of(m) == from->id && model_now() && model[m].count == 1 && !model[m].tcount && !given_up[m] && !shared[m];
 
 	if (!get_frame(mfn(m), from))
 		return;
@@ -755,6 +758,43 @@ static void op_descriptors(struct vcpu *v)
 	pv_put_frame_type(v->domain, mfn(m));
 }
 
+/* Hypervisor pages come and go, mapped or not. */
+static void op_share(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	u64 m = RAM_FIRST;
+	void *page;
+
+	while (m < RAM_END && !(shared[m] && owner_of(m) == d->id))
+		m++;
+	if (m == RAM_END) {
+		page = alloc_page_zeroed();
+		if (!page)
+			return;
+		m = virt_to_mfn(page).v;
+		shared[m] = 1 + (u8)test_below(2);
+		given_up[m] = false;
+		share_page_with_domain(page, d, shared[m] == 2);
+		return;
+	}
+	page = mfn_to_virt(mfn(m));
+	if (test_below(2)) {
+		bool free_of_users = model_now() && model[m].count == shared[m] && model[m].tcount <= 1;
+		int rc = unshare_page(page);
+
+		CHECK(job_pending() || (rc == 0) == free_of_users);
+		if (rc)
+			return;
+		free_page(page);
+	} else if (!own_count[m] && !own_writable[m] && !job_pending()) {
+		/* What still maps it keeps it, as the hypervisor's. */
+		unshare_free_page(page);
+	} else {
+		return;
+	}
+	shared[m] = 0;
+}
+
 /* Use a frame in one way, stop that, and use it in another way at once: what the TLB epochs are for. */
 static bool use(struct domain *user, u64 table, unsigned slot, struct domain *owner, u64 m, unsigned type)
 {
@@ -780,7 +820,7 @@ static void op_reuse(struct vcpu *v)
 	unsigned preempt = preempt_percent;
 	frame_t f = frame_read(mfn(m)), t = frame_read(mfn(table));
 
-	if (!quiet() || !exists(m) || !exists(table) || frame_owner(f) != owner->id || frame_type(f) != FRAME_NONE || f.v & FRAME_PINNED)
+	if (!quiet() || shared[m] || !exists(m) || !exists(table) || frame_owner(f) != owner->id || frame_type(f) != FRAME_NONE || f.v & FRAME_PINNED)
 		return;
 	if (frame_owner(t) != user->id || frame_type(t) != FRAME_L1 || pte_present(*entry(table, slot)))
 		return;
@@ -897,6 +937,8 @@ static void end_machine(void)
 			frame_put_writable(mfn(m));
 		while (own_count[m] && own_count[m]--)
 			put_frame(mfn(m));
+		if (shared[m])
+			unshare_free_page(mfn_to_virt(mfn(m)));
 		CHECK(!exists(m));
 	}
 	for (unsigned i = 0; i < 2; i++) {
@@ -921,7 +963,7 @@ static void run(u64 seed, unsigned steps, unsigned preempt)
 	for (unsigned step = 0; step < steps && test_failures < 10; step++) {
 		struct vcpu *v = random_vcpu();
 
-		switch (test_below(22)) {
+		switch (test_below(23)) {
 		case 0 ... 4: op_prepare(v); break;
 		case 5 ... 6: op_pin(v); break;
 		case 7: op_unpin(v); break;
@@ -934,6 +976,7 @@ static void run(u64 seed, unsigned steps, unsigned preempt)
 		case 18: op_move(v); break;
 		case 19: op_descriptors(v); break;
 		case 20 ... 21: op_reuse(v); break;
+		case 22: op_share(v); break;
 		}
 		compare();
 		if (test_failures)
