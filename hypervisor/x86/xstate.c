@@ -189,6 +189,8 @@ int xstate_set_xcr0(struct xstate *x, u64 xcr0)
 	if (xcr0 & XSTATE_AVX512 && ((xcr0 & XSTATE_AVX512) != XSTATE_AVX512 || !(xcr0 & XSTATE_YMM)))
 		return -EINVAL;
 	x->xcr0 = xcr0;
+	/* XRSTOR faults on components that XCR0 does not have; one that is disabled starts afresh when it is enabled again. */
+	x->xstate_bv &= xcr0;
 	return 0;
 }
 
