@@ -37,18 +37,13 @@ static long put_compile_info(void *guest)
 	return copy_to_guest(guest, &info, sizeof(info));
 }
 
-static u32 features(const struct domain *d, u32 submap)
+static u32 features(const struct domain *d)
 {
-	u32 f = 0;
+	u32 f = BIT(XENFEAT_memory_op_vnode_supported);
 
-	if (submap)
-		return 0;
-	f |= BIT(XENFEAT_memory_op_vnode_supported);
 	if (d->vcpus[0] && d->vcpus[0]->pv)
 		f |= BIT(XENFEAT_mmu_pt_update_preserve_ad) | BIT(XENFEAT_highmem_assist) | BIT(XENFEAT_gnttab_map_avail_bits) |
-		     BIT(XENFEAT_not_direct_mapped);
-	if (d->vm_assist & BIT(VMASST_TYPE_pae_extended_cr3))
-		f |= BIT(XENFEAT_pae_pgdir_above_4gb);
+		     BIT(XENFEAT_not_direct_mapped) | BIT(XENFEAT_pae_pgdir_above_4gb);
 	if (d->hardware)
 		f |= BIT(XENFEAT_dom0);
 	return f;
@@ -60,7 +55,9 @@ static long get_features(void *guest)
 
 	if (copy_from_guest(&fi, guest, sizeof(fi)))
 		return -EFAULT;
-	fi.submap = features(current->domain, fi.submap_idx);
+	if (fi.submap_idx)
+		return -EINVAL;
+	fi.submap = features(current->domain);
 	return copy_to_guest(guest, &fi, sizeof(fi));
 }
 
