@@ -199,9 +199,10 @@ static int prepare_msi(struct msi *msi)
 	if (msi->n > 1u << MSI_CAPABLE(control))
 		return -EINVAL;
 	msi->cap = pdev->msi_cap;
-	if (control & MSI_MASKABLE)
+	if (control & MSI_MASKABLE) {
 		msi->mask_reg = (u16)(msi->cap + (control & MSI_64BIT ? 16 : 12));
-	msi->masked = msi->n == 32 ? ~0u : (1u << msi->n) - 1;
+		msi->masked = msi->n == 32 ? ~0u : (1u << msi->n) - 1;
+	}
 	return 0;
 }
 

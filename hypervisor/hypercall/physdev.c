@@ -62,9 +62,11 @@ static long op_set_iopl(physdev_arg *a)
 /* Only remembered: looked up when an access of the guest's user mode traps. */
 static long op_set_iobitmap(physdev_arg *a)
 {
-	u64 bitmap = (u64)a->iobitmap.bitmap.p;
+	u64 bitmap = (u64)a->iobitmap.bitmap.p, end = bitmap + 65536 / 8;
 
 	if (!current->pv || (!bitmap && a->iobitmap.nr_ports) || a->iobitmap.nr_ports > 65536)
+		return -EINVAL;
+	if (!is_canonical(bitmap) || (end > HYP_VIRT_START && bitmap < HYP_VIRT_END))
 		return -EINVAL;
 	if (bitmap < HYP_VIRT_END && bitmap + a->iobitmap.nr_ports / 8 > HYP_VIRT_START)
 		return -EINVAL;
