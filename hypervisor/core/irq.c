@@ -358,7 +358,7 @@ int irq_setup_gsi(unsigned gsi, bool level, bool active_low)
 	flags = spin_lock_irqsave(&desc->lock);
 	if (desc->level != level || desc->active_low != active_low) {
 		if (desc->handler) {
-			rc = -EBUSY;
+			rc = -EEXIST;
 		} else {
 			desc->level = level;
 			desc->active_low = active_low;

@@ -53,7 +53,7 @@ void irq_mask(unsigned irq);
 void irq_unmask(unsigned irq);
 /* Move delivery to one CPU of the set. Best effort. */
 void irq_set_affinity(unsigned irq, const cpumask_t *mask);
-/* Set trigger mode and polarity of a GSI, from ACPI _PRT or overrides. -EBUSY when in use with another setting. */
+/* Set trigger mode and polarity of a GSI, from ACPI _PRT or overrides. -EEXIST when in use with another setting. */
 int __must_check irq_setup_gsi(unsigned gsi, bool level, bool active_low);
 bool irq_is_level(unsigned irq);
 /* Print irqs, vectors, counts: debug key 'i'. */

@@ -245,7 +245,7 @@ static int map_gsi(struct pirq_domain *pd, u32 gsi, s32 *pirq)
 
 	if (old) {
 		if (*pirq >= 0 && &pd->table[*pirq] != old)
-			return -EBUSY;
+			return -EEXIST;
 		*pirq = (s32)(old - pd->table);
 		return 0;
 	}
@@ -256,7 +256,7 @@ static int map_gsi(struct pirq_domain *pd, u32 gsi, s32 *pirq)
 	if (*pirq < 0 && !nr && gsi)
 		return -ENOSPC;
 	if (pd->table[nr].state == PIRQ_MAPPED)
-		return -EBUSY;
+		return -EEXIST;
 	pd->table[nr].irq = gsi;
 	pd->table[nr].msi = false;
 	pd->table[nr].group = 1;
@@ -299,7 +299,7 @@ static int reserve(struct pirq_domain *pd, s32 wanted, u32 n, u32 *first)
 	} else {
 		*first = (u32)wanted;
 		if (!(n == 1 && *first < pd->count && pd->table[*first].state == PIRQ_RESERVED) && !range_free(pd, *first, n))
-			rc = *first < pd->count ? -EBUSY : -EINVAL;
+			rc = *first < pd->count ? -EEXIST : -EINVAL;
 	}
 	if (!rc)
 		set_state(pd, *first, n, PIRQ_RESERVED);

@@ -31,9 +31,9 @@ int __must_check pirq_status(struct domain *d, u32 pirq, u32 *flags);
  */
 int __must_check pirq_set_eoi_page(struct domain *d, mfn_t m, bool unmask);
 
-/* Give a number (*pirq < 0: the GSI's, or any free one) to a GSI. 0; also when it is so already. -EINVAL, -EPERM, -EBUSY taken, -ENOSPC. */
+/* Give a number (*pirq < 0: the GSI's, or any free one) to a GSI. 0; also when it is so already. -EINVAL, -EPERM, -EEXIST number or GSI is taken, -ENOSPC. */
 int __must_check pirq_map_gsi(struct domain *d, u32 gsi, s32 *pirq);
-/* Set up MSIs (see msi_create()) and give them n consecutive numbers, from *pirq or (< 0) any. The errors of msi_create(), -EBUSY, -ENOSPC. */
+/* Set up MSIs (see msi_create()) and give them n consecutive numbers, from *pirq or (< 0) any. The errors of msi_create(), -EEXIST, -ENOSPC. */
 int __must_check pirq_map_msi(struct domain *d, sbdf_t dev, bool msix, u32 n, u32 entry, u64 table_base, s32 *pirq);
 /* Undo it: for several MSIs, name the first. 0, -EINVAL, -EBUSY bound to an event port. */
 int __must_check pirq_unmap(struct domain *d, u32 pirq);

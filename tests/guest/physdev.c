@@ -126,7 +126,7 @@ TEST(gsi_numbers)
 	/* Again: the same; under another name: refused. */
 	CHECK_EQ(map_gsi(RTC_GSI, &pirq), 0);
 	CHECK_EQ(pirq, RTC_GSI);
-	CHECK_EQ(map_gsi(RTC_GSI, &other), -XEN_EBUSY);
+	CHECK_EQ(map_gsi(RTC_GSI, &other), -XEN_EEXIST);
 	CHECK_EQ(unmap(RTC_GSI), 0);
 	CHECK_EQ(unmap(RTC_GSI), -XEN_EINVAL);
 	other = 300;
@@ -344,7 +344,7 @@ TEST(level_interrupt)
 	event_mask((u32)port, true);
 	/* In use: its trigger mode stays. */
 	g.gsi = pirq;
-	CHECK_EQ(OP(setup_gsi, g), -XEN_EBUSY);
+	CHECK_EQ(OP(setup_gsi, g), -XEN_EEXIST);
 	nic_raise();
 	CHECK(arrives((u32)port));
 	/* Still asserted, and not acknowledged: masked. */
