@@ -121,8 +121,11 @@ static int validate_l1(struct domain *d, struct pt_job_table *f)
 
 	for (; f->index < PT_ENTRIES; f->index++) {
 		pte_t e = table[f->index];
-		int rc = pt_get_l1e(d, d, &e);
+		int rc;
 
+		if (!pte_present(e))
+			continue;
+		rc = pt_get_l1e(d, d, &e);
 		if (rc)
 			return rc;
 		if (e.v != table[f->index].v)
@@ -189,7 +192,8 @@ static unsigned validate_step(struct domain *d, struct pt_job *job)
 static void release_l1(struct domain *d, mfn_t m, unsigned n)
 {
 	while (n--)
-		pt_put_l1e(d, pt_table(m)[n]);
+		if (pte_present(pt_table(m)[n]))
+			pt_put_l1e(d, pt_table(m)[n]);
 }
 
 /* The table on top has no references left. */

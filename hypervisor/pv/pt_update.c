@@ -190,6 +190,8 @@ int pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned i
 				pt_put_l1_table(d, table);
 				return rc;
 			}
+			if (rc != -EAGAIN)
+				return rc;
 			/* On the stack of a pending job: finish that. */
 			rc = pt_lock(d);
 			if (rc)
