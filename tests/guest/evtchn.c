@@ -101,8 +101,7 @@ TEST(virq)
 	CHECK_LT(event_send((u32)port), 0);
 	event_clear((u32)port);
 	CHECK_EQ(HCALL(set_timer_op, now() + 5 * MSEC), 0);
-	CHECK(!event_pending((u32)port));
-	CHECK(WAIT_FOR(event_pending((u32)port), SEC));
+	CHECK(WAIT_FOR(event_pending((u32)port), PATIENCE));
 	CHECK_EQ(HCALL(set_timer_op, 0), 0);
 	CHECK_EQ(event_close((u32)port), 0);
 	/* After closing it can be bound once more. */
@@ -374,7 +373,7 @@ static void ipi_rounds(void (*waiter)(void *))
 	cpu_run(1, waiter, NULL);
 	for (u64 i = 0; i < 200; i++) {
 		CHECK_EQ(event_send(ipi_port), 0);
-		if (!WAIT_FOR(remote_upcalls > i, SEC)) {
+		if (!WAIT_FOR(remote_upcalls > i, PATIENCE)) {
 			CHECK_EQ(remote_upcalls, i + 1);
 			break;
 		}

@@ -148,7 +148,7 @@ TEST(real_interrupt)
 		test_note("the clock's control register is not ours");
 	} else {
 		WRITE_ONCE(this_cpu()->info->evtchn_upcall_mask, 0);
-		CHECK(WAIT_FOR(({ cmos(0x0c); ticks >= 5; }), 3 * SEC));
+		CHECK(WAIT_FOR(({ cmos(0x0c); ticks >= 5; }), PATIENCE));
 		WRITE_ONCE(this_cpu()->info->evtchn_upcall_mask, 1);
 		cmos_write(0x0b, b);
 		cmos(0x0c);

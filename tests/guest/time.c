@@ -9,19 +9,26 @@
 
 TEST(scale)
 {
-	/* 100 ms of system time are the number of TSC ticks that the scale says, and the PIT agrees to within 2 %. */
+	/*
+	 * The number of TSC ticks in 50 ms of system time is the one that the scale says, to within 1 %. The two clocks are
+	 * not read at the same moment, so that a stall of the emulator spoils a measurement: the best of some counts.
+	 */
 	const volatile struct vcpu_time_info *t = &shared_info->vcpu_info[0].time;
-	u64 t0 = now(), c0 = rdtsc(), hz, ticks, expected;
+	u64 hz = (SEC << 32) / t->tsc_to_system_mul, best = ~0ul;
 
-	pause_for(100 * MSEC);
-	ticks = rdtsc() - c0;
-	t0 = now() - t0;
-	hz = (SEC << 32) / t->tsc_to_system_mul;
 	hz = t->tsc_shift < 0 ? hz << -t->tsc_shift : hz >> t->tsc_shift;
-	expected = hz / 1000 * (t0 / 1000) / 1000;
 	print("  TSC %lu kHz\n", hz / 1000);
 	CHECK_GE(hz, 100000000);
-	CHECK_LT(ticks > expected ? ticks - expected : expected - ticks, expected / 50);
+	for (unsigned i = 0; i < 20 && best > 100; i++) {
+		u64 t0 = now(), c0 = rdtsc(), ticks, expected, error;
+
+		pause_for(50 * MSEC);
+		ticks = rdtsc() - c0;
+		expected = hz / 1000 * ((now() - t0) / 1000) / 1000;
+		error = (ticks > expected ? ticks - expected : expected - ticks) * 10000 / expected;
+		best = error < best ? error : best;
+	}
+	CHECK_LT(best, 101);
 }
 
 TEST(monotonic)
@@ -131,21 +138,22 @@ TEST(timer)
 
 		event_clear((u32)port);
 		CHECK_EQ(HCALL(set_timer_op, start + delay), 0);
-		CHECK(WAIT_FOR(event_pending((u32)port), 2 * SEC));
+		CHECK(WAIT_FOR(event_pending((u32)port), PATIENCE));
 		CHECK(now() >= start + delay);
 	}
 	/* Replaced by a later one, and by none. */
 	event_clear((u32)port);
-	CHECK_EQ(HCALL(set_timer_op, now() + 10 * MSEC), 0);
-	CHECK_EQ(HCALL(set_timer_op, now() + 60 * MSEC), 0);
-	pause_for(30 * MSEC);
+	CHECK_EQ(HCALL(set_timer_op, now() + 400 * MSEC), 0);
+	CHECK_EQ(HCALL(set_timer_op, now() + PATIENCE), 0);
+	pause_for(500 * MSEC);
 	CHECK(!event_pending((u32)port));
+	CHECK_EQ(HCALL(set_timer_op, now() + 400 * MSEC), 0);
 	CHECK_EQ(HCALL(set_timer_op, 0), 0);
-	pause_for(60 * MSEC);
+	pause_for(500 * MSEC);
 	CHECK(!event_pending((u32)port));
 	/* The past: at once. */
 	CHECK_EQ(HCALL(set_timer_op, 1), 0);
-	CHECK(WAIT_FOR(event_pending((u32)port), SEC));
+	CHECK(WAIT_FOR(event_pending((u32)port), PATIENCE));
 	event_clear((u32)port);
 	/* Negative, as an old kernel's overflow produces: far away or soon, not an error. */
 	CHECK_EQ(HCALL(set_timer_op, ~0ul), 0);
@@ -180,7 +188,7 @@ TEST(timer_while_computing)
 	trap_set_hook(VEC_EVENT, count_timer);
 	HCALL(set_timer_op, now() + MSEC);
 	WRITE_ONCE(this_cpu()->info->evtchn_upcall_mask, 0);
-	for (end = now() + SEC; now() < end;)
+	for (end = now() + PATIENCE; now() < end && timer_count < 200;)
 		for (unsigned i = 0; i < 1000; i++) {
 			a = a * 6364136223846793005ul + 1;
 			asm volatile("" : "+r"(a));
@@ -192,6 +200,6 @@ TEST(timer_while_computing)
 	trap_set_hook(VEC_EVENT, NULL);
 	CHECK_EQ(a, b);
 	print("  %lu interrupts\n", timer_count);
-	CHECK_GE(timer_count, 50);
+	CHECK_GE(timer_count, 200);
 	CHECK_EQ(event_close((u32)port), 0);
 }

@@ -108,7 +108,7 @@ TEST(initialise_and_up)
 	CHECK_EQ(op(VCPUOP_is_up, 1, NULL), 0);
 	CHECK_EQ(op(VCPUOP_up, 1, NULL), 0);
 	cpu_get(1)->started = true;
-	CHECK(WAIT_FOR(READ_ONCE(probe[6]) != 0, SEC));
+	CHECK(WAIT_FOR(READ_ONCE(probe[6]) != 0, PATIENCE));
 	CHECK_EQ(op(VCPUOP_is_up, 1, NULL), 1);
 	CHECK_EQ(op(VCPUOP_up, 1, NULL), 0);
 	CHECK_EQ(probe[0], 0x1234);
@@ -158,18 +158,18 @@ TEST(down_from_outside_and_up)
 	beats = 0;
 	stop_beating = false;
 	cpu_run(1, beat, NULL);
-	CHECK(WAIT_FOR(beats > 1000, SEC));
+	CHECK(WAIT_FOR(beats > 1000, PATIENCE));
 	CHECK_EQ(op(VCPUOP_down, 1, NULL), 0);
 	/* It may run on for a moment; then it stands still until it is up again, and goes on where it was. */
 	CHECK_EQ(op(VCPUOP_is_up, 1, NULL), 0);
 	struct vcpu_runstate_info rs;
 
-	CHECK(WAIT_FOR(op(VCPUOP_get_runstate_info, 1, &rs) == 0 && rs.state == RUNSTATE_offline, SEC));
+	CHECK(WAIT_FOR(op(VCPUOP_get_runstate_info, 1, &rs) == 0 && rs.state == RUNSTATE_offline, PATIENCE));
 	b = beats;
 	pause_for(20 * MSEC);
 	CHECK_EQ(beats, b);
 	CHECK_EQ(op(VCPUOP_up, 1, NULL), 0);
-	CHECK(WAIT_FOR(beats > b, SEC));
+	CHECK(WAIT_FOR(beats > b, PATIENCE));
 	stop_beating = true;
 	CHECK_EQ(cpu_wait(1), 0);
 }
@@ -187,7 +187,7 @@ TEST(down_from_inside)
 		return;
 	beats = 0;
 	cpu_run(1, go_down, NULL);
-	CHECK(WAIT_FOR(op(VCPUOP_is_up, 1, NULL) == 0, SEC));
+	CHECK(WAIT_FOR(op(VCPUOP_is_up, 1, NULL) == 0, PATIENCE));
 	pause_for(5 * MSEC);
 	CHECK_EQ(beats, 0);
 	CHECK_EQ(op(VCPUOP_up, 1, NULL), 0);
@@ -208,7 +208,7 @@ TEST(up_and_down_many_times)
 	}
 	u64 b = beats;
 
-	CHECK(WAIT_FOR(beats > b, SEC));
+	CHECK(WAIT_FOR(beats > b, PATIENCE));
 	stop_beating = true;
 	CHECK_EQ(cpu_wait(1), 0);
 }
@@ -285,7 +285,7 @@ TEST(time_area)
 	a = now();
 	b = now_from(&area);
 	CHECK(b >= a);
-	CHECK(b - a < SEC);
+	CHECK(b - a < PATIENCE);
 	reg.addr.p = XEN_VA_INSIDE;
 	CHECK_LT(op(VCPUOP_register_vcpu_time_memory_area, 0, &reg), 0);
 	reg.addr.p = 0;
@@ -297,7 +297,7 @@ static u64 wait_timer(u32 port)
 {
 	u64 start = now();
 
-	if (!WAIT_FOR(event_pending(port), 2 * SEC))
+	if (!WAIT_FOR(event_pending(port), PATIENCE))
 		test_fail(__FILE__, __LINE__, "no timer event");
 	event_clear(port);
 	return now() - start;
@@ -316,17 +316,17 @@ TEST(singleshot_timer)
 	CHECK_EQ(op(VCPUOP_set_singleshot_timer, 0, &t), 0);
 	took = wait_timer((u32)port);
 	CHECK_GE(took, 29 * MSEC);
-	CHECK_LT(took, SEC);
+	CHECK_LT(took, PATIENCE);
 	/* Stopped before it fires. */
-	t.timeout_abs_ns = now() + 20 * MSEC;
+	t.timeout_abs_ns = now() + 400 * MSEC;
 	CHECK_EQ(op(VCPUOP_set_singleshot_timer, 0, &t), 0);
 	CHECK_EQ(op(VCPUOP_stop_singleshot_timer, 0, NULL), 0);
-	pause_for(40 * MSEC);
+	pause_for(500 * MSEC);
 	CHECK(!event_pending((u32)port));
 	/* In the past: at once, or refused when so asked. */
 	t.timeout_abs_ns = now() - 10 * MSEC;
 	CHECK_EQ(op(VCPUOP_set_singleshot_timer, 0, &t), 0);
-	CHECK_LT(wait_timer((u32)port), SEC);
+	CHECK_LT(wait_timer((u32)port), PATIENCE);
 	t.timeout_abs_ns = 1;
 	t.flags = VCPU_SSHOTTMR_future;
 	{
@@ -440,7 +440,7 @@ TEST(vcpu_info)
 	CHECK_EQ(vi->evtchn_upcall_pending, 1);
 	CHECK_NE(vi->time.tsc_to_system_mul, 0);
 	CHECK_GE(now(), before);
-	CHECK_LT(now() - before, 10 * SEC);
+	CHECK_LT(now() - before, PATIENCE);
 	/* Events go there from now on. */
 	WRITE_ONCE(vi->evtchn_upcall_pending, 0);
 	WRITE_ONCE(vi->evtchn_pending_sel, 0);

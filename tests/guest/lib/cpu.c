@@ -106,5 +106,5 @@ int cpu_wait(unsigned id)
 {
 	struct cpu *c = cpu_get(id);
 
-	return WAIT_FOR(__atomic_load_n(&c->job_done, __ATOMIC_ACQUIRE) == c->job_wanted, 10 * SEC) ? 0 : -1;
+	return WAIT_FOR(__atomic_load_n(&c->job_done, __ATOMIC_ACQUIRE) == c->job_wanted, PATIENCE) ? 0 : -1;
 }

@@ -43,7 +43,7 @@ void cpu_context(unsigned id, struct vcpu_guest_context *ctx, void (*entry)(void
 
 /*
  * cpu_run: starts vCPU id (1…) if it is not up yet and makes it run job(arg); does not wait.
- * cpu_wait: waits until its last job is done; returns 0, or -1 after ten seconds.
+ * cpu_wait: waits until its last job is done; returns 0, or -1 after PATIENCE (time.h).
  */
 void cpu_run(unsigned id, void (*job)(void *), void *arg);
 int cpu_wait(unsigned id);

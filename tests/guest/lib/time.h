@@ -7,6 +7,8 @@
 
 #define MSEC 1000000ul
 #define SEC 1000000000ul
+/* Longer than anything here takes on a loaded machine under emulation: who waits this long has found a hang. */
+#define PATIENCE (30 * SEC)
 
 static inline u64 rdtsc(void)
 {
