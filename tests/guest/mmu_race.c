@@ -61,13 +61,14 @@ static void pinner(void *arg)
 TEST(pin_against_map)
 {
 	/* One vCPU pins and unpins the page; the other makes it writable and puts an entry in that no table may hold. */
-	u64 evil, writable = 0, start = now();
+	u64 evil, writable = 0, start;
 
 	if (!two_cpus())
 		return;
 	victim = table_alloc();
 	evil = MAKE_PTE(virt_to_mfn(current_l4()), PTE_RW);
 	other(pinner);
+	start = now();
 	while (racing(start, writable, counts[0])) {
 		if (page_protect(victim, true))
 			continue;
@@ -101,7 +102,7 @@ static void same_pinner(void *arg)
 TEST(pin_against_pin)
 {
 	/* Two vCPUs pin the same page at different levels: never both. An empty page is valid at either. */
-	u64 mfn, mine = 0, start = now();
+	u64 mfn, mine = 0, start;
 
 	if (!two_cpus())
 		return;
@@ -110,6 +111,7 @@ TEST(pin_against_pin)
 	stop = false;
 	counts[0] = 0;
 	cpu_run(1, same_pinner, (void *)1);
+	start = now();
 	while (racing(start, mine, counts[0]))
 		if (!mmuext(MMUEXT_PIN_L3_TABLE, mfn, 0)) {
 			mine++;
@@ -142,10 +144,10 @@ static void tree_pinner(void *arg)
 
 TEST(validate_against_update)
 {
-	/* A tree of 64 tables is validated and torn down while its entries are changed with mmu_update. */
-	enum { TABLES = 64 };
+	/* A tree of 16 tables is validated and torn down while its entries are changed with mmu_update. */
+	enum { TABLES = 16 };
 	u64 *l1[TABLES];
-	u64 start = now(), updates = 0;
+	u64 start, updates = 0;
 
 	if (!two_cpus())
 		return;
@@ -156,6 +158,7 @@ TEST(validate_against_update)
 	}
 	CHECK_EQ(page_protect(tree_top, false), 0);
 	other(tree_pinner);
+	start = now();
 	for (unsigned i = 0; racing(start, updates, counts[0]); i = (i + 1) % TABLES) {
 		u64 good = MAKE_PTE(virt_to_mfn(l1[i]), PTE_TABLE), where = virt_to_maddr(&tree_top[i]);
 
@@ -334,7 +337,7 @@ static void base_switcher(void *arg)
 TEST(base_pointer_against_unpin)
 {
 	/* One vCPU runs on a top level while the other pins, unpins and edits it. */
-	u64 *l4, mfn, start = now(), pins = 0;
+	u64 *l4, mfn, start, pins = 0;
 
 	if (!two_cpus())
 		return;
@@ -344,6 +347,7 @@ TEST(base_pointer_against_unpin)
 	stop = false;
 	counts[0] = 0;
 	cpu_run(1, base_switcher, &mfn);
+	start = now();
 	while (racing(start, pins, counts[0])) {
 		if (mmuext(MMUEXT_PIN_L4_TABLE, mfn, 0))
 			continue;
