@@ -19,7 +19,7 @@ import harness
 import qemu
 import runargs
 import steps
-from machine import Machine, MachineError
+from machine import PATIENCE, Machine, MachineError
 from steps import say
 
 UNIT = steps.ROOT / 'tests/unit'
@@ -150,6 +150,7 @@ class Runner:
         path = log_path(test.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
+        timeout = test.timeout * PATIENCE
         begin = time.monotonic()
         with open(path, 'ab') as log:
             process = subprocess.Popen([str(c) for c in test.command], cwd=steps.ROOT, stdin=subprocess.DEVNULL, stdout=log,
@@ -157,9 +158,9 @@ class Runner:
             with self.lock:
                 self.running[test.name] = process
             try:
-                verdict = '' if process.wait(test.timeout) == 0 else 'failed'
+                verdict = '' if process.wait(timeout) == 0 else 'failed'
             except subprocess.TimeoutExpired:
-                verdict = f'no end after {test.timeout} s'
+                verdict = f'no end after {timeout:.0f} s'
                 self.end(process)
         with self.lock:
             del self.running[test.name]

@@ -18,6 +18,10 @@ DOM0_PROMPT = r'dom0:\S*# '
 DEAD = r'^.*(?:cannot boot: |PANIC|Panic on CPU|Domain 0 (?:crashed|powered off)|Dom0 crashed).*$'
 
 
+# Times here and in the tests are meant for a machine that does nothing else; this multiplies them.
+PATIENCE = float(os.environ.get('LODGE_PATIENCE', '1'))
+
+
 class MachineError(Exception):
     """The machine did not do what was asked of it."""
 
@@ -119,9 +123,11 @@ class Machine:
         message = {'execute': name, 'arguments': arguments}
         try:
             self.monitor.sendall(json.dumps(message).encode() + b'\n')
-            reply = self.replies.get(timeout=30)
-        except (OSError, queue.Empty):
+            reply = self.replies.get(timeout=60 * PATIENCE)
+        except OSError:
             reply = None
+        except queue.Empty:
+            raise MachineError(f'QEMU does not answer {name}') from None
         if reply is None:
             raise MachineError('QEMU has ended')
         if 'error' in reply:
@@ -130,6 +136,7 @@ class Machine:
 
     def wait_event(self, name, timeout):
         """Wait for a monitor event such as RESET; returns its data."""
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -143,7 +150,8 @@ class Machine:
                 return event.get('data', {})
 
     def wait_exit(self, timeout):
-        """Wait until QEMU has ended by itself."""
+        """Wait until QEMU has ended by itself; returns its status."""
+        timeout *= PATIENCE
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -155,6 +163,7 @@ class Machine:
         """Wait for the regular expression on the console and consume up to its end; returns the match.
 
         It may not span lines. What came before it is in self.before. unless: a pattern that must not come first."""
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         wanted = re.compile(pattern, re.MULTILINE)
         unwanted = re.compile(unless, re.MULTILINE) if unless else None
@@ -185,6 +194,8 @@ class Machine:
 
     def wait_agent(self, timeout=240):
         """Wait until Domain 0 takes commands; once per boot. None: for ever."""
+        if timeout:
+            timeout *= PATIENCE
         deadline = time.monotonic() + timeout if timeout else None
         line = b''
         self.agent.settimeout(0.5)
@@ -217,7 +228,7 @@ class Machine:
         script = script.encode() if isinstance(script, str) else script
         script += b'\n'
         marker = b'\0' + nonce.encode() + b' '
-        self.agent.settimeout(timeout)
+        self.agent.settimeout(timeout and timeout * PATIENCE)
         held = b''
         try:
             self.agent.sendall(f'{nonce} {len(script)}\n'.encode() + script)
