@@ -216,15 +216,20 @@ int evtchn_status(struct domain *d, struct evtchn_status *status)
 	return 0;
 }
 
+#define DUMP_MAX	200	/* ports printed per domain: a guest decides how many it has */
+
 /* --- debug key ---------------------------------------------------------------------------------------------------------------- */
 
-static void dump_port(struct domain *d, u32 port)
+/* True when the port is in use. */
+static bool dump_port(struct domain *d, u32 port, bool print)
 {
 	struct evtchn_status st = { .port = port };
 	int pending = evtchn_port_is_pending(d, port);
 
-	if (evtchn_status(d, &st))
-		return;
+	if (evtchn_status(d, &st) || st.status == EVTCHNSTAT_closed)
+		return false;
+	if (!print)
+		return true;
 	switch (st.status) {
 	case EVTCHNSTAT_unbound:
 		log_info("  %5u vCPU %u pending %d: waits for domain %u\n", port, st.vcpu, pending, st.u.unbound.dom);
@@ -243,16 +248,19 @@ static void dump_port(struct domain *d, u32 port)
 		log_info("  %5u vCPU %u pending %d: IPI\n", port, st.vcpu, pending);
 		break;
 	}
+	return true;
 }
 
 static void dump_domain(struct domain *d)
 {
-	u32 valid = READ_ONCE(d->evtchn->valid);
+	u32 valid = READ_ONCE(d->evtchn->valid), n = 0;
 
 	log_info("domain %u: %u of %u ports in use, %s, %u polling\n", d->id, d->evtchn->active, d->evtchn->limit,
 		 d->evtchn->fifo ? "FIFO" : "2-level", d->evtchn->pollers);
 	for (u32 port = 1; port < valid; port++)
-		dump_port(d, port);
+		n += dump_port(d, port, n < DUMP_MAX);
+	if (n > DUMP_MAX)
+		log_info("  … and %u more\n", n - DUMP_MAX);
 }
 
 void evtchn_dump(void)

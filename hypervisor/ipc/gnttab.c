@@ -237,7 +237,7 @@ static int create(struct domain *d)
 	for (u32 i = 0; i < GNTTAB_LOCKS; i++)
 		spinlock_init(&gt->entry_lock[i], LOCK_GRANT_ACTIVE, "grant entry");
 	gt->version = 1;
-	gt->max_frames = d->limits.grant_frames ?: GNTTAB_DEFAULT_FRAMES;
+	gt->max_frames = min(d->limits.grant_frames ?: GNTTAB_DEFAULT_FRAMES, (u32)GNTTAB_LIMIT_FRAMES);
 	gt->max_maps = min(d->limits.maptrack_frames ?: GNTTAB_DEFAULT_MAPTRACK, ~0u / MAPTRACK_PER_ABI_FRAME) * MAPTRACK_PER_ABI_FRAME;
 	gt->shared = xcalloc(gt->max_frames, sizeof(*gt->shared));
 	gt->status = xcalloc(status_needed(gt->max_frames), sizeof(*gt->status));
@@ -273,32 +273,36 @@ DOMAIN_MODULE(gnttab_module) = {
 	.name = "gnttab", .order = MODULE_GRANT, .create = create, .relinquish = gnttab_relinquish, .destroy = destroy,
 };
 
+#define DUMP_MAX	200	/* lines per domain: guests decide how many there are */
+
 static void dump_domain(struct domain *d)
 {
 	struct grant_table *gt = d->grants;
-	u32 entries = READ_ONCE(gt->nr_frames) * (gt->version == 1 ? ENTRIES_PER_FRAME_V1 : ENTRIES_PER_FRAME_V2);
+	u32 lines = 0, entries = READ_ONCE(gt->nr_frames) * (gt->version == 1 ? ENTRIES_PER_FRAME_V1 : ENTRIES_PER_FRAME_V2);
 
 	log_info("domain %u: grant table version %u, %u of %u frames, %u of %u handles\n", d->id, gt->version, gt->nr_frames,
 		 gt->max_frames, gt->nr_maps, gt->max_maps);
-	for (u32 ref = 0; ref < entries; ref++) {
+	for (u32 ref = 0; ref < entries && lines < DUMP_MAX; ref++) {
 		struct grant_active act;
 
 		if (!gnttab_lock_entry(gt, ref))
 			continue;
 		act = *active_of(gt, ref);
 		gnttab_unlock_entry(gt, ref);
-		if (entry_pinned(&act))
+		if (entry_pinned(&act) && lines++ < DUMP_MAX)
 			log_info("  %5u frame %#lx to domain %u: %u read, %u write\n", ref, act.frame.v, act.domid, act.readers,
 				 act.writers);
 	}
-	for (u32 h = 0; h < READ_ONCE(gt->nr_maps); h++) {
+	for (u32 h = 0; h < READ_ONCE(gt->nr_maps) && lines < DUMP_MAX; h++) {
 		struct maptrack *mt = maptrack_of(gt, h);
 		u32 state = READ_ONCE(mt->state);
 
-		if (state)
+		if (state && lines++ < DUMP_MAX)
 			log_info("  handle %u: frame %#lx of domain %u, entry %u, state %#x\n", h, mt->frame.v, mt->granter->id,
 				 mt->ref, state);
 	}
+	if (lines >= DUMP_MAX)
+		log_info("  …\n");
 }
 
 void gnttab_dump(void)

@@ -8,6 +8,7 @@
 #include <x86/cr.h>
 
 #define GNTTAB_DEFAULT_FRAMES		64
+#define GNTTAB_LIMIT_FRAMES		65536	/* no table is larger, whatever the tools say */
 #define GNTTAB_DEFAULT_MAPTRACK		1024
 #define GNTTAB_LOCKS			64	/* entries share locks: entry i has lock i % GNTTAB_LOCKS */
 #define ENTRIES_PER_FRAME_V1		(PAGE_SIZE / sizeof(struct grant_entry_v1))
