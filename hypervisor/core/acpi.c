@@ -52,7 +52,7 @@ static bool checksum_ok(const void *p, size_t len)
 /* A table, mapped and checked; NULL (and a message) when it is unusable. */
 static const struct acpi_header *map_table(u64 addr)
 {
-	const struct acpi_header *h = addr ? core_ioremap(paddr(addr), sizeof(*h)) : NULL;
+	const struct acpi_header *h = addr ? core_map_table(paddr(addr), sizeof(*h)) : NULL;
 	u32 length;
 
 	if (!h)
@@ -62,7 +62,7 @@ static const struct acpi_header *map_table(u64 addr)
 		log_warn("ACPI: table at %#lx ignored: length %u\n", addr, length);
 		return NULL;
 	}
-	h = core_ioremap(paddr(addr), length);
+	h = core_map_table(paddr(addr), length);
 	if (!h)
 		return NULL;
 	if (!checksum_ok(h, length)) {
@@ -123,9 +123,9 @@ void acpi_init(paddr_t rsdp)
 
 	nr_tables = 0;
 	rsdp_addr = rsdp.v ? rsdp : find_rsdp();
-	r = rsdp_addr.v ? core_ioremap(rsdp_addr, sizeof(*r)) : NULL;
+	r = rsdp_addr.v ? core_map_table(rsdp_addr, sizeof(*r)) : NULL;
 	if (r && r->revision >= 2 && r->length > sizeof(*r) && r->length <= PAGE_SIZE)
-		r = core_ioremap(rsdp_addr, r->length);
+		r = core_map_table(rsdp_addr, r->length);
 	if (r && !rsdp_ok(r))
 		r = NULL;
 	if (!r) {

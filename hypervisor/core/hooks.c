@@ -5,7 +5,12 @@
 
 static void *early_ioremap(paddr_t p, size_t len)
 {
-	return p.v + len <= GiB(4) ? (void *)(DIRECTMAP_START + p.v) : NULL;
+	return p.v <= GiB(4) && len <= GiB(4) - p.v ? (void *)(DIRECTMAP_START + p.v) : NULL;
+}
+
+const void *core_map_table(paddr_t p, size_t len)
+{
+	return early_ioremap(p, len) ?: core_ioremap(p, len);
 }
 
 static void early_iounmap(void *va, size_t len) {}

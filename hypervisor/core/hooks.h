@@ -13,6 +13,8 @@
  */
 extern void *(*core_ioremap)(paddr_t p, size_t len);
 extern void (*core_iounmap)(void *va, size_t len);
+/* Firmware tables in ordinary memory: cached, by the direct map where that reaches (below 4 GiB always). NULL on failure. For good. */
+const void *core_map_table(paddr_t p, size_t len);
 /* Small objects (memory/xmalloc.h: xzalloc, xfree). Until set: NULL. */
 extern void *(*core_zalloc)(size_t size);
 extern void (*core_free)(void *p);

@@ -31,6 +31,7 @@ static void *fake_ioremap(paddr_t p, size_t len)
 }
 
 void *(*core_ioremap)(paddr_t p, size_t len) = fake_ioremap;
+const void *core_map_table(paddr_t p, size_t len) { return fake_ioremap(p, len); }
 
 void printk(enum log_level level __unused, const char *fmt __unused, ...) {}
 void time_udelay(u64 us __unused) {}
