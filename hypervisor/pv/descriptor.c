@@ -139,11 +139,18 @@ bool pv_map_ldt_page(u64 offset)
 	unsigned page = (unsigned)PFN_DOWN(offset);
 	u64 va = pv->ldt_base + offset;
 	pte_t e;
+	int rc;
 
 	if (offset >= pv->ldt_ents * sizeof(u64) || pv->ldt_mapped & BIT(page))
 		return false;
 	e = pt_lookup(v->domain, pv->kernel_l4, va, 1, NULL);
-	if (!pte_present(e) || pv_get_frame_type(v->domain, pte_mfn(e), FRAME_SEGDESC))
+	if (!pte_present(e))
+		return false;
+	rc = pv_get_frame_type(v->domain, pte_mfn(e), FRAME_SEGDESC);
+	/* Other page-table work of the domain comes first: the guest's instruction is executed again, and brings it on. */
+	if (rc == -ERESTART)
+		return true;
+	if (rc)
 		return false;
 
 	pv->ldt_mapped |= (u16)BIT(page);

@@ -185,7 +185,7 @@ bool pv_wrmsr(u32 msr, u64 val);
 /* --- pv/descriptor.c --- */
 int __must_check pv_set_gdt(struct vcpu *v, const u64 *frames, unsigned entries);
 void pv_destroy_gdt(struct vcpu *v);
-/* #PF at an offset in current's LDT: map the guest's page into the window. True when mapped. */
+/* #PF at an offset in current's LDT: map the guest's page into the window. True: execute the instruction again. */
 bool pv_map_ldt_page(u64 offset);
 /* Drop all LDT pages mapped in the window, flushed from TLBs. v is current or not running. */
 void pv_unmap_ldt(struct vcpu *v);
