@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs the tests of the kernel and reports. */
 #include "lib/test.h"
+#include "lib/audit.h"
 
 #include <xen/sched.h>
 
@@ -75,6 +76,17 @@ static void run_one(const struct test *t)
 		print("TEST %s: ok\n", t->name);
 }
 
+/* Whatever the tests did, the books of the hypervisor balance. */
+static void test_audit(void)
+{
+	int n = audit();
+
+	if (n != 0 && n != -1)
+		test_fail(__FILE__, __LINE__, "the audit says %d", n);
+}
+
+static const struct test audit_test = { "audit", test_audit };
+
 void guest_main(void);
 
 void guest_main(void)
@@ -86,8 +98,8 @@ void guest_main(void)
 	trap_init_this();
 	memory_init();
 	this_cpu()->info = &shared_info->vcpu_info[0];
-	for (const struct test *t = _tests; t < _tests_end; t++) {
-		run_one(t);
+	for (const struct test *t = _tests; t <= _tests_end; t++) {
+		run_one(t < _tests_end ? t : &audit_test);
 		if (failed)
 			bad++;
 		else
