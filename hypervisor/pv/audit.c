@@ -175,8 +175,11 @@ static void check_frame(mfn_t m, const struct tally *t)
 	frame_t f = frame_read(m);
 	u64 tcount = t->tcount, count = t->count;
 
-	/* The hypervisor's own frames and free ones have no references that anybody could find, except what tools map. */
-	if (frame_owner(f) >= DOMID_FIRST_RESERVED && !(f.v & FRAME_SHARED)) {
+	/*
+	 * The hypervisor's own frames and free ones have no references that anybody could find, except what tools map, and pages that
+	 * were taken out of sharing while somebody had them mapped (unshare_free_page).
+	 */
+	if (frame_owner(f) >= DOMID_FIRST_RESERVED && !(f.v & FRAME_SHARED) && (frame_owner(f) != DOMID_XEN || f.v & FRAME_ALLOCATED)) {
 		if (count || tcount)
 			report(m, "references to a frame of no domain", count + tcount, 0);
 		return;

@@ -160,20 +160,24 @@ static void validated(struct domain *d, struct pt_job *job)
 	up->index++;
 }
 
+/* Entry i of an upper level needs no work: absent, or not the guest's. */
+static bool skip(const struct pt_job_table *f, unsigned i)
+{
+	return !pte_present(pt_table(f->m)[i]) || pt_hyp_slot(f->level, i);
+}
+
 static unsigned validate_step(struct domain *d, struct pt_job *job)
 {
 	struct pt_job_table *f = &job->stack[job->depth - 1];
 	unsigned cost = 1;
 	int rc = 0;
 
+	while (f->level > 1 && f->index < PT_ENTRIES && skip(f, f->index))
+		f->index++;
 	if (f->level == 1) {
 		rc = validate_l1(d, f);
 		cost = 32;
 	} else if (f->index < PT_ENTRIES) {
-		if (pt_hyp_slot(f->level, f->index)) {
-			f->index = HYP_SLOT_LAST + 1;
-			return cost;
-		}
 		rc = validate_upper(d, job, f);
 		if (rc == 0)
 			f->index++;
@@ -217,6 +221,8 @@ static unsigned release_step(struct domain *d, struct pt_job *job)
 		release_l1(d, f->m, f->index);
 		f->index = 0;
 	}
+	while (f->index && skip(f, f->index - 1u))
+		f->index--;
 	if (f->index == 0) {
 		unsigned level = f->level;
 
@@ -225,8 +231,6 @@ static unsigned release_step(struct domain *d, struct pt_job *job)
 	}
 	f->index--;
 	e = pt_table(f->m)[f->index];
-	if (!pte_present(e) || pt_hyp_slot(f->level, f->index))
-		return 1;
 	if (!frame_put_type(pte_mfn(e)) && frame_begin_release(pte_mfn(e)))
 		push(job, pte_mfn(e), f->level - 1u, PT_ENTRIES);
 	return 1;

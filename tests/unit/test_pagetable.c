@@ -786,8 +786,7 @@ static void op_share(struct vcpu *v)
 		if (rc)
 			return;
 		free_page(page);
-	} else if (!own_count[m] && !own_writable[m] && !job_pending()) {
-		/* What still maps it keeps it, as the hypervisor's. */
+	} else if (!job_pending() && model_now() && model[m].count == shared[m] && model[m].tcount <= 1) {
 		unshare_free_page(page);
 	} else {
 		return;
@@ -951,6 +950,42 @@ static void end_machine(void)
 	}
 	free_before = heap_free_pages();
 	CHECK_EQ(free_before, RAM_END - RAM_FIRST - 2);
+}
+
+/* A page of the hypervisor's that is taken out of sharing while it is mapped stays until it is mapped no more. */
+TEST(shared_page_outlives_sharing)
+{
+	u64 l1, free_pages_before;
+	mfn_t m;
+	void *page;
+
+	make_machine();
+	current = &vcpus[0][0];
+	m = domain_alloc_frames(&domains[0], 0, 0, 0);
+	l1 = m.v;
+	CHECK_EQ(pt_pin(&domains[0], m, 1), 0);
+	pinned[l1] = 1;
+	free_pages_before = heap_free_pages();
+	for (unsigned writable = 0; writable < 2; writable++) {
+		page = alloc_page_zeroed();
+		m = virt_to_mfn(page);
+		share_page_with_domain(page, &domains[1], writable);
+		CHECK_EQ(pt_update(&domains[0], &domains[1], mfn(l1), 0, pte_make(m, PTE_P | PTE_US | PTE_RW), 0, NULL), writable ? 0 : -EBUSY);
+		CHECK_EQ(pt_update(&domains[0], &domains[1], mfn(l1), 1, pte_make(m, PTE_P | PTE_US), 0, NULL), 0);
+		CHECK_EQ(pv_audit(), 0);
+		CHECK_EQ(unshare_page(page), -EBUSY);
+		unshare_free_page(page);
+		CHECK_EQ(owner_of(m.v), DOMID_XEN);
+		CHECK_EQ(heap_free_pages(), free_pages_before - 1);
+		CHECK_EQ(pv_audit(), 0);
+		/* Not to be had anew. */
+		CHECK_EQ(pt_update(&domains[0], &domains[1], mfn(l1), 2, pte_make(m, PTE_P | PTE_US), 0, NULL), -EINVAL);
+		CHECK_EQ(pt_update(&domains[0], dom_xen, mfn(l1), 2, pte_make(m, PTE_P | PTE_US), 0, NULL), -EPERM);
+		CHECK_EQ(pt_update(&domains[0], &domains[1], mfn(l1), 0, (pte_t){ 0 }, 0, NULL), 0);
+		CHECK_EQ(pt_update(&domains[0], &domains[1], mfn(l1), 1, (pte_t){ 0 }, 0, NULL), 0);
+		CHECK_EQ(heap_free_pages(), free_pages_before);
+	}
+	end_machine();
 }
 
 static void run(u64 seed, unsigned steps, unsigned preempt)
