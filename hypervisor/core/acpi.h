@@ -3,7 +3,8 @@
  * ACPI: the static tables that describe the machine, and the few fixed registers that the hypervisor uses itself
  * (source: ACPI specification 6.4, ch. 4 and 5). There is no AML interpreter: what needs one is done by Domain 0.
  *
- * Every length in a table is the firmware's claim: readers check it before use, and a table with a bad checksum is reported and ignored.
+ * Every length in a table is the firmware's claim: readers check it before use, and a table with a bad checksum is reported and
+ * ignored.
  */
 #ifndef CORE_ACPI_H
 #define CORE_ACPI_H
@@ -24,8 +25,9 @@ struct acpi_gas { u8 space, width, offset, access; u64 address; } __packed;
 #define ACPI_SPACE_IO		1
 
 /*
- * Find and parse the tables. rsdp: machine address of the RSDP, or of a copy of it, as the boot loader gave it; 0: search the BIOS areas. The
- * direct map of 0..4 GiB must exist; no memory is allocated. A machine without ACPI gets one CPU, one IO-APIC and the PIT.
+ * Find and parse the tables. rsdp: machine address of the RSDP, or of a copy of it, as the boot loader gave it; 0: search the BIOS
+ * areas. The direct map of 0..4 GiB must exist; no memory is allocated. A machine without ACPI gets one CPU, one IO-APIC and the
+ * PIT.
  */
 void acpi_init(paddr_t rsdp);
 /* Machine address of the RSDP, 0 when there is none. */
@@ -58,8 +60,9 @@ u16 acpi_pm_timer(unsigned *bits);
 /* CMOS index of the century, 0 when there is none. */
 u8 acpi_century_register(void);
 /*
- * Enter sleep state S4 or S5 for good, with the PM1 control values that Domain 0 computed (XENPF_enter_acpi_sleep: val_a, val_b). The caller
- * has stopped the other CPUs. -EINVAL bad state, -EOPNOTSUPP S1-S3 or no such registers; otherwise does not return, or -EIO when the machine stayed on.
+ * Enter sleep state S4 or S5 for good, with the PM1 control values that Domain 0 computed (XENPF_enter_acpi_sleep: val_a, val_b).
+ * The caller has stopped the other CPUs. -EINVAL bad state, -EOPNOTSUPP S1-S3 or no such registers; otherwise does not return, or
+ * -EIO when the machine stayed on.
  */
 int acpi_enter_sleep(u8 state, u16 pm1a, u16 pm1b);
 /* True when acpi_enter_sleep() would accept the state. */

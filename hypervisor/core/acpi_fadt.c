@@ -29,7 +29,8 @@ struct fadt {
 	u16 arm_boot_arch;
 	u8 minor;
 	u64 x_firmware_ctrl, x_dsdt;
-	struct acpi_gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1, sleep_control, sleep_status;
+	struct acpi_gas x_pm1a_evt, x_pm1b_evt, x_pm1a_cnt, x_pm1b_cnt, x_pm2_cnt, x_pm_tmr, x_gpe0, x_gpe1, sleep_control,
+		sleep_status;
 } __packed;
 
 #define FADT_TMR_VAL_EXT	BIT(8)

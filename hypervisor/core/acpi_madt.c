@@ -10,7 +10,15 @@
 #define LAPIC_DEFAULT	0xfee00000
 #define IOAPIC_DEFAULT	0xfec00000
 
-enum { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_NMI = 4, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9, MADT_X2APIC_NMI = 10 };
+enum {
+	MADT_LAPIC = 0,
+	MADT_IOAPIC = 1,
+	MADT_OVERRIDE = 2,
+	MADT_LAPIC_NMI = 4,
+	MADT_LAPIC_ADDRESS = 5,
+	MADT_X2APIC = 9,
+	MADT_X2APIC_NMI = 10
+};
 
 struct madt { struct acpi_header h; u32 lapic_base, flags; u8 entries[]; } __packed;
 

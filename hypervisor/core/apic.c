@@ -2,8 +2,8 @@
 /*
  * The local APIC.
  *
- * One mode for the whole machine, chosen on the boot CPU: x2APIC (registers are MSRs) when the processor has it and nox2apic is not given,
- * else xAPIC (registers in memory). Only physical destination mode is used, so that any number of CPUs works the same way.
+ * One mode for the whole machine, chosen on the boot CPU: x2APIC (registers are MSRs) when the processor has it and nox2apic is not
+ * given, else xAPIC (registers in memory). Only physical destination mode is used, so that any number of CPUs works the same way.
  */
 #include <core/acpi.h>
 #include <core/apic.h>
@@ -20,10 +20,26 @@
 #include <x86/msr.h>
 
 enum apic_reg {
-	APIC_ID = 0x020, APIC_VERSION = 0x030, APIC_TPR = 0x080, APIC_EOI = 0x0b0, APIC_LDR = 0x0d0, APIC_SVR = 0x0f0, APIC_ISR = 0x100,
-	APIC_ESR = 0x280, APIC_LVT_CMCI = 0x2f0, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320,
-	APIC_LVT_THERMAL = 0x330, APIC_LVT_PERF = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
-	APIC_TIMER_INITIAL = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
+	APIC_ID = 0x020,
+	APIC_VERSION = 0x030,
+	APIC_TPR = 0x080,
+	APIC_EOI = 0x0b0,
+	APIC_LDR = 0x0d0,
+	APIC_SVR = 0x0f0,
+	APIC_ISR = 0x100,
+	APIC_ESR = 0x280,
+	APIC_LVT_CMCI = 0x2f0,
+	APIC_ICR = 0x300,
+	APIC_ICR_HIGH = 0x310,
+	APIC_LVT_TIMER = 0x320,
+	APIC_LVT_THERMAL = 0x330,
+	APIC_LVT_PERF = 0x340,
+	APIC_LVT_LINT0 = 0x350,
+	APIC_LVT_LINT1 = 0x360,
+	APIC_LVT_ERROR = 0x370,
+	APIC_TIMER_INITIAL = 0x380,
+	APIC_TIMER_CURRENT = 0x390,
+	APIC_TIMER_DIVIDE = 0x3e0,
 };
 
 #define SVR_ENABLE		BIT(8)

@@ -19,7 +19,10 @@ void apic_disable_cpu(void);
 u32 apic_id(void);
 
 void apic_eoi(void);
-/* Fixed interrupt to one CPU (the calling one included), or each CPU of a set. Stores before the call are visible to the handler. Any context. */
+/*
+ * Fixed interrupt to one CPU (the calling one included), or each CPU of a set. Stores before the call are visible to the handler.
+ * Any context.
+ */
 void apic_send_ipi(unsigned cpu, u8 vector);
 void apic_send_ipi_mask(const cpumask_t *mask, u8 vector);
 void apic_send_nmi(unsigned cpu);
@@ -34,7 +37,10 @@ bool apic_isr_test(u8 vector);
  * The one-shot timer of the calling CPU: its own counter, or TSC-deadline mode, which compares with the TSC.
  */
 bool apic_timer_is_deadline(void);
-/* Raise VECTOR_TIMER ns nanoseconds from now (counter mode; earlier when the counter does not reach so far), or when the TSC reaches tsc (deadline mode). */
+/*
+ * Raise VECTOR_TIMER ns nanoseconds from now (counter mode; earlier when the counter does not reach so far), or when the TSC
+ * reaches tsc (deadline mode).
+ */
 void apic_timer_arm(u64 ns, u64 tsc);
 void apic_timer_stop(void);
 /* Calibration, counter mode: start from the greatest value without interrupt; read what is left; stop and say what was found. */

@@ -8,12 +8,12 @@
 #include <lib/allocator.h>
 
 /*
- * Map device memory uncached (memory/map.h: ioremap). Until it is set, addresses below 4 GiB are reached through the direct map, others are
- * NULL. The counterpart gives a mapping back.
+ * Map device memory uncached (memory/map.h: ioremap). Until it is set, addresses below 4 GiB are reached through the direct map,
+ * others are NULL. The counterpart gives a mapping back.
  */
 extern void *(*core_ioremap)(paddr_t p, size_t len);
 extern void (*core_iounmap)(void *va, size_t len);
-/* Firmware tables in ordinary memory: cached, by the direct map where that reaches (below 4 GiB always). NULL on failure. For good. */
+/* Map a firmware table in ordinary memory, cached, for good: below 4 GiB that is the direct map. NULL on failure. */
 const void *core_map_table(paddr_t p, size_t len);
 /* Small objects (memory/xmalloc.h: xzalloc, xfree). Until set: NULL. */
 extern void *(*core_zalloc)(size_t size);

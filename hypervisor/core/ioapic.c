@@ -2,8 +2,9 @@
 /*
  * The IO-APICs.
  *
- * Register access is an index/data pair, so each IO-APIC has a lock. A redirection entry is changed with its mask bit set, upper half first, so that it
- * never points at a half-written destination. What was last written is kept: reading back costs as much as writing.
+ * Register access is an index/data pair, so each IO-APIC has a lock. A redirection entry is changed with its mask bit set, upper
+ * half first, so that it never points at a half-written destination. What was last written is kept: reading back costs as much as
+ * writing.
  */
 #include <core/acpi.h>
 #include <core/console.h>
@@ -205,9 +206,9 @@ void ioapic_dump(void)
 			spin_unlock_irqrestore(&io->lock, flags);
 			if (low == RTE_MASKED)
 				continue;
-			log_info("  GSI %3u: vector %02x to APIC %u, %s, active %s%s%s\n", io->gsi_base + pin, low & 0xff, high >> 24,
-				 low & RTE_LEVEL ? "level" : "edge", low & RTE_ACTIVE_LOW ? "low" : "high",
-				 low & RTE_MASKED ? ", masked" : "", low & RTE_REMOTE_IRR ? ", in service" : "");
+			log_info("  GSI %3u: vector %02x to APIC %u, %s, active %s%s%s\n", io->gsi_base + pin, low & 0xff,
+				high >> 24, low & RTE_LEVEL ? "level" : "edge", low & RTE_ACTIVE_LOW ? "low" : "high",
+				low & RTE_MASKED ? ", masked" : "", low & RTE_REMOTE_IRR ? ", in service" : "");
 		}
 	}
 }

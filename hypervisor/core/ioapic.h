@@ -6,8 +6,9 @@
 #include <lib/types.h>
 
 /*
- * All interrupts come through IO-APICs: move the 8259s to vectors nobody uses, then mask every input. To be called while the local APIC
- * still listens to them (before apic_init()): QEMU's never forgets an interrupt that was raised before and lowered after its LINT0 is masked.
+ * All interrupts come through IO-APICs: move the 8259s to vectors nobody uses, then mask every input. To be called while the local
+ * APIC still listens to them (before apic_init()): QEMU's never forgets an interrupt that was raised before and lowered after its
+ * LINT0 is masked.
  */
 void pic_disable(void);
 /* Map all IO-APICs of the MADT, mask every entry. Boot. */
@@ -22,8 +23,8 @@ void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool activ
 void ioapic_mask(unsigned gsi, bool masked);
 
 /*
- * PHYSDEVOP_apic_read and _write. base: machine address that names the IO-APIC. Reads see the hardware. Writes are checked, and only set trigger and
- * polarity of lines not in use. 0, -EINVAL no such IO-APIC or register.
+ * PHYSDEVOP_apic_read and _write. base: machine address that names the IO-APIC. Reads see the hardware. Writes are checked, and
+ * only set trigger and polarity of lines not in use. 0, -EINVAL no such IO-APIC or register.
  */
 int __must_check ioapic_guest_read(u64 base, u32 reg, u32 *value);
 int __must_check ioapic_guest_write(u64 base, u32 reg, u32 value);

@@ -2,15 +2,15 @@
 /*
  * Interrupt lines.
  *
- * Each irq has a descriptor, made once and never freed, with a lock that guards its state and its programming at the IO-APIC or device.
- * The lock is not held while the handler runs; `running` counts handlers so that irq_free() can wait for them.
+ * Each irq has a descriptor, made once and never freed, with a lock that guards its state and its programming at the IO-APIC or
+ * device. The lock is not held while the handler runs; `running` counts handlers so that irq_free() can wait for them.
  *
  * Level-triggered: mask, EOI, handler; unmasked when the handler is done, or, if it says IRQ_DEFER, by irq_end(). `deferred` is set
  * before the handler is called, because irq_end() may come from another CPU before the handler has returned.
  * Edge-triggered: EOI, handler. An edge without a handler is remembered and replayed when one comes.
  *
- * Moving to another CPU is only noted by irq_set_affinity(), and done when the next interrupt has arrived and nothing is in flight. The
- * old vector stays valid until the first interrupt comes in by the new one, so that none is lost.
+ * Moving to another CPU is only noted by irq_set_affinity(), and done when the next interrupt has arrived and nothing is in flight.
+ * The old vector stays valid until the first interrupt comes in by the new one, so that none is lost.
  */
 #include <core/acpi.h>
 #include <core/apic.h>
@@ -98,8 +98,8 @@ static void release_old_vector(struct irq_desc *desc)
 }
 
 /*
- * A device that cannot mask must not see a half-written message: it moves only when its vector number is free on the new CPU, so that
- * nothing but the address changes.
+ * A device that cannot mask must not see a half-written message: it moves only when its vector number is free on the new CPU, so
+ * that nothing but the address changes.
  */
 static void move(unsigned irq, struct irq_desc *desc)
 {
@@ -508,10 +508,10 @@ void irq_dump(void)
 
 		if (!desc || !desc->in_use || (!desc->handler && !desc->count))
 			continue;
-		log_info("irq %3u: %-8s %s%s vector %02x CPU%u%s%s%s%s count %lu %s\n", irq, desc->chip->name, desc->level ? "level" : "edge",
-			 irq < nr_gsi && desc->active_low ? "/low" : "", desc->vector, desc->cpu, desc->masked ? " masked" : "",
-			 desc->deferred ? " deferred" : "", desc->pending ? " pending" : "", desc->move ? " moving" : "", desc->count,
-			 desc->name ?: "");
+		log_info("irq %3u: %-8s %s%s vector %02x CPU%u%s%s%s%s count %lu %s\n", irq, desc->chip->name,
+			desc->level ? "level" : "edge", irq < nr_gsi && desc->active_low ? "/low" : "", desc->vector, desc->cpu,
+			desc->masked ? " masked" : "", desc->deferred ? " deferred" : "", desc->pending ? " pending" : "",
+			desc->move ? " moving" : "", desc->count, desc->name ?: "");
 	}
 	for (unsigned v = 0; v < 256; v++)
 		if (unexpected[v])

@@ -68,8 +68,8 @@ struct irq_chip {
 	void (*mask)(unsigned irq, void *data, bool masked);
 };
 /*
- * n consecutive irqs with n consecutive vectors, n a power of two; masked and programmed. n > 1: they cannot move to another CPU. Callers serialise.
- * 0, -ENOSPC, -ENOMEM.
+ * n consecutive irqs with n consecutive vectors, n a power of two; masked and programmed. n > 1: they cannot move to another CPU.
+ * Callers serialise. 0, -ENOSPC, -ENOMEM.
  */
 int __must_check irq_create_msi(unsigned n, const struct irq_chip *chip, void *data, unsigned *first);
 /* The irqs have no handler; nothing is sent any more. */

@@ -2,9 +2,10 @@
 /*
  * MSI and MSI-X capabilities.
  *
- * One struct msi per capability use: all messages of an MSI capability, or one MSI-X table entry. It is created and destroyed under pci_lock. The two
- * functions of its irq_chip run under the lock of the irq, also in interrupt context; between creation and destruction they are the only
- * ones that touch message and mask bits. (Domain 0, being trusted with the devices, can write them too. Linux does not.)
+ * One struct msi per capability use: all messages of an MSI capability, or one MSI-X table entry. It is created and destroyed under
+ * pci_lock. The two functions of its irq_chip run under the lock of the irq, also in interrupt context; between creation and
+ * destruction they are the only ones that touch message and mask bits. (Domain 0, being trusted with the devices, can write them
+ * too. Linux does not.)
  */
 #include <core/console.h>
 #include <core/hooks.h>
@@ -112,7 +113,10 @@ static const struct irq_chip msi_unmaskable_chip = { .name = "MSI", .program = m
 
 /* --- creation; pci_lock held --- */
 
-/* Machine address of the MSI-X table. The BAR is believed before the caller, who must be right where there is none (virtual functions). */
+/*
+ * Machine address of the MSI-X table. The BAR is believed before the caller, who must be right where there is none (virtual
+ * functions).
+ */
 static u64 msix_table_address(const struct pci_dev *pdev, u64 table_base)
 {
 	u32 where = pci_read(pdev->sbdf, pdev->msix_cap + MSIX_TABLE, 4), bar = where & 7, low;
@@ -348,7 +352,8 @@ void msi_dump(void)
 	spin_lock(&pci_lock);
 	pci_for_each_dev(pdev)
 		list_for_each_entry(msi, &pdev->msis, link)
-			log_info("irq %u: " SBDF_FMT " %s %u x%u, message %#x to %#x, masked %#x\n", msi->irq, SBDF_ARGS(pdev->sbdf),
-				 msi->slot ? "MSI-X entry" : "MSI", msi->entry, msi->n, msi->data, msi->address, msi->masked);
+			log_info("irq %u: " SBDF_FMT " %s %u x%u, message %#x to %#x, masked %#x\n", msi->irq,
+				SBDF_ARGS(pdev->sbdf), msi->slot ? "MSI-X entry" : "MSI", msi->entry, msi->n, msi->data,
+				msi->address, msi->masked);
 	spin_unlock(&pci_lock);
 }

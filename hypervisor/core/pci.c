@@ -2,9 +2,9 @@
 /*
  * PCI configuration space and the list of devices.
  *
- * The first 256 registers of segment 0 are reached through ports 0xcf8 and 0xcfc: address, then data, under one lock; Domain 0's own accesses to
- * these ports are made by us, so they cannot fall in between. The rest is reached through windows in memory, once Domain 0 has
- * confirmed them.
+ * The first 256 registers of segment 0 are reached through ports 0xcf8 and 0xcfc: address, then data, under one lock; Domain 0's
+ * own accesses to these ports are made by us, so they cannot fall in between. The rest is reached through windows in memory, once
+ * Domain 0 has confirmed them.
  */
 #include <core/acpi.h>
 #include <core/console.h>
@@ -47,9 +47,12 @@ void pci_init(void)
 	for (unsigned i = 0; windows && i < n; i++) {
 		if (list[i].bus_end < list[i].bus_start || !IS_ALIGNED(list[i].base, BIT(BUS_SHIFT)))
 			continue;
-		windows[nr_windows++] = (struct window){ .base = list[i].base, .segment = list[i].segment, .bus_start = list[i].bus_start,
-							 .bus_end = list[i].bus_end };
-		log_debug("PCI: segment %u, bus %u-%u at %#lx\n", list[i].segment, list[i].bus_start, list[i].bus_end, list[i].base);
+		windows[nr_windows++] = (struct window){.base = list[i].base,
+			.segment = list[i].segment,
+			.bus_start = list[i].bus_start,
+			.bus_end = list[i].bus_end};
+		log_debug(
+			"PCI: segment %u, bus %u-%u at %#lx\n", list[i].segment, list[i].bus_start, list[i].bus_end, list[i].base);
 	}
 }
 
@@ -209,7 +212,8 @@ int pci_mmcfg_reserved(u64 address, u16 segment, u8 bus_start, u8 bus_end, bool 
 	spin_lock(&pci_lock);
 	if (reserved && !w->va) {
 		w->bus_end = bus_end;
-		w->va = core_ioremap(paddr(address + ((u64)bus_start << BUS_SHIFT)), (size_t)(bus_end - bus_start + 1) << BUS_SHIFT);
+		w->va = core_ioremap(
+			paddr(address + ((u64)bus_start << BUS_SHIFT)), (size_t)(bus_end - bus_start + 1) << BUS_SHIFT);
 		rc = w->va ? 0 : -ENOMEM;
 	} else if (!reserved) {
 		/* The mapping stays: a reader may be using it. */
@@ -294,9 +298,9 @@ void pci_dump(void)
 	struct pci_dev *p;
 
 	spin_lock(&pci_lock);
-	pci_for_each_dev(p)
-		log_info("PCI " SBDF_FMT ": id %08x%s%s, MSI-X entries %u of %u in use\n", SBDF_ARGS(p->sbdf), pci_read(p->sbdf, PCI_VENDOR_ID, 4),
-			 p->is_virtfn ? ", virtual function" : "", p->msi_cap ? ", MSI" : "", p->msix_used, p->msix_entries);
+	pci_for_each_dev(p) log_info("PCI " SBDF_FMT ": id %08x%s%s, MSI-X entries %u of %u in use\n", SBDF_ARGS(p->sbdf),
+		pci_read(p->sbdf, PCI_VENDOR_ID, 4), p->is_virtfn ? ", virtual function" : "", p->msi_cap ? ", MSI" : "",
+		p->msix_used, p->msix_entries);
 	spin_unlock(&pci_lock);
 	msi_dump();
 }

@@ -25,8 +25,8 @@ static inline sbdf_t sbdf(u16 seg, u8 bus, u8 devfn) { return (sbdf_t){ (u32)seg
 
 void pci_init(void);
 /*
- * Aligned access of 1, 2 or 4 bytes to register reg < 4096. Registers from 256 on, and segments other than 0, need a memory-mapped window; without
- * one reads give all ones and writes are lost. Any context without a lock of level >= LOCK_PCI_CONF.
+ * Aligned access of 1, 2 or 4 bytes to register reg < 4096. Registers from 256 on, and segments other than 0, need a memory-mapped
+ * window; without one reads give all ones and writes are lost. Any context without a lock of level >= LOCK_PCI_CONF.
  */
 u32 pci_read(sbdf_t dev, unsigned reg, unsigned bytes);
 void pci_write(sbdf_t dev, unsigned reg, unsigned bytes, u32 value);
@@ -34,13 +34,16 @@ void pci_write(sbdf_t dev, unsigned reg, unsigned bytes, u32 value);
 unsigned pci_find_cap(sbdf_t dev, u8 id);
 
 /*
- * A guest's I/O to ports 0xcf8..0xcff, for a domain that may access all of configuration space. cf8: the domain's address latch, kept by the caller.
- * The access to the device is atomic with loading the real latch. False: not a configuration access (reset register 0xcf9, bad size): the
- * caller treats it as any other port.
+ * A guest's I/O to ports 0xcf8..0xcff, for a domain that may access all of configuration space. cf8: the domain's address latch,
+ * kept by the caller. The access to the device is atomic with loading the real latch. False: not a configuration access (reset
+ * register 0xcf9, bad size): the caller treats it as any other port.
  */
 bool pci_guest_port_io(u32 *cf8, u16 port, unsigned bytes, bool write, u32 *value);
 
-/* Use (or stop using) a window that Domain 0 found reserved (PHYSDEVOP_pci_mmcfg_reserved). 0, -EINVAL, -ENODEV no such window in MCFG, -ENOMEM. */
+/*
+ * Use (or stop using) a window that Domain 0 found reserved (PHYSDEVOP_pci_mmcfg_reserved). 0, -EINVAL, -ENODEV no such window in
+ * MCFG, -ENOMEM.
+ */
 int __must_check pci_mmcfg_reserved(u64 address, u16 segment, u8 bus_start, u8 bus_end, bool reserved);
 
 /* --- the devices --- */

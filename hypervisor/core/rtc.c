@@ -12,7 +12,16 @@
 #define PORT_INDEX	0x70
 #define PORT_DATA	0x71
 
-enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9, RTC_STATUS_A = 10, RTC_STATUS_B = 11 };
+enum {
+	RTC_SECONDS = 0,
+	RTC_MINUTES = 2,
+	RTC_HOURS = 4,
+	RTC_DAY = 7,
+	RTC_MONTH = 8,
+	RTC_YEAR = 9,
+	RTC_STATUS_A = 10,
+	RTC_STATUS_B = 11
+};
 #define STATUS_A_UPDATING	0x80
 #define STATUS_B_24H		0x02
 #define STATUS_B_BINARY		0x04
@@ -51,8 +60,12 @@ static struct fields read_fields(void)
 	for (unsigned us = 0; us < UPDATE_WAIT_US && (rtc_read_register(RTC_STATUS_A) & STATUS_A_UPDATING); us += 10)
 		time_udelay(10);
 	return (struct fields){
-		.second = rtc_read_register(RTC_SECONDS), .minute = rtc_read_register(RTC_MINUTES), .hour = rtc_read_register(RTC_HOURS),
-		.day = rtc_read_register(RTC_DAY), .month = rtc_read_register(RTC_MONTH), .year = rtc_read_register(RTC_YEAR),
+		.second = rtc_read_register(RTC_SECONDS),
+		.minute = rtc_read_register(RTC_MINUTES),
+		.hour = rtc_read_register(RTC_HOURS),
+		.day = rtc_read_register(RTC_DAY),
+		.month = rtc_read_register(RTC_MONTH),
+		.year = rtc_read_register(RTC_YEAR),
 		.century = century && century < 0x80 ? rtc_read_register(century) : 0,
 	};
 }
@@ -93,7 +106,8 @@ u64 rtc_read_time(void)
 		year = f.century * 100u + f.year;
 	else
 		year = f.year + (f.year < 70 ? 2000u : 1900u);
-	if (f.second > 59 || f.minute > 59 || f.hour > 23 || f.day < 1 || f.day > 31 || f.month < 1 || f.month > 12 || f.year > 99 || year < 1970) {
+	if (f.second > 59 || f.minute > 59 || f.hour > 23 || f.day < 1 || f.day > 31 || f.month < 1 || f.month > 12 ||
+		f.year > 99 || year < 1970) {
 		log_warn("RTC: unusable time %u-%u-%u %u:%u:%u\n", year, f.month, f.day, f.hour, f.minute, f.second);
 		return 0;
 	}

@@ -2,8 +2,8 @@
 /*
  * Inter-processor interrupts and cross-CPU calls.
  *
- * There is one cross-CPU call at a time, under call_lock. A CPU that waits for the lock, or for others to finish, has interrupts on and so keeps
- * answering other CPUs' calls: two callers cannot block each other.
+ * There is one cross-CPU call at a time, under call_lock. A CPU that waits for the lock, or for others to finish, has interrupts on
+ * and so keeps answering other CPUs' calls: two callers cannot block each other.
  */
 #include <core/apic.h>
 #include <core/irq.h>

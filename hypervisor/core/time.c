@@ -2,15 +2,16 @@
 /*
  * System time.
  *
- * System time is a function of the TSC: a chain of straight segments, each starting exactly where the one before has got to, so the function is
- * continuous and never falls. A new segment starts a moment in the future, in TSC time; a reader chooses the segment by the TSC value
- * it has read, and reads again when a segment was added meanwhile. Hence all CPUs agree at every TSC value, also while the rate changes.
+ * System time is a function of the TSC: a chain of straight segments, each starting exactly where the one before has got to, so the
+ * function is continuous and never falls. A new segment starts a moment in the future, in TSC time; a reader chooses the segment by
+ * the TSC value it has read, and reads again when a segment was added meanwhile. Hence all CPUs agree at every TSC value, also
+ * while the rate changes.
  *
- * Which TSC: a CPU whose TSC differs from the boot CPU's adds a constant offset. Then CPUs agree only as well as the offset was measured, and
- * the greatest time that any CPU has returned is the lower bound of all later ones (clamp).
+ * Which TSC: a CPU whose TSC differs from the boot CPU's adds a constant offset. Then CPUs agree only as well as the offset was
+ * measured, and the greatest time that any CPU has returned is the lower bound of all later ones (clamp).
  *
- * Rates: an invariant TSC is measured once, roughly when time starts and exactly when boot ends. Otherwise every CPU's timeline is compared once per second with
- * the platform timer and bent towards it. The timeline is shared by all CPUs, except on machines
+ * Rates: an invariant TSC is measured once, roughly when time starts and exactly when boot ends. Otherwise every CPU's timeline is
+ * compared once per second with the platform timer and bent towards it. The timeline is shared by all CPUs, except on machines
  * whose TSCs are neither invariant nor virtual: there each CPU has its own (and clamp is on).
  */
 #include <core/apic.h>
@@ -199,7 +200,8 @@ static struct sample take_sample(u64 (*read)(void))
 		u64 width = rdtsc_ordered() - before;
 
 		if (width < best.width)
-			best = (struct sample){ .tsc = before + width / 2 + (u64)this_cpu(cpu_clock).tsc_offset, .count = count, .width = width };
+			best = (struct sample){
+				.tsc = before + width / 2 + (u64)this_cpu(cpu_clock).tsc_offset, .count = count, .width = width};
 	}
 	local_irq_restore(flags);
 	return best;
@@ -213,7 +215,8 @@ static u64 samples_to_hz(const struct sample *a, const struct sample *b, u64 tic
 /* Measure TSC (and APIC timer) against the platform timer for as short as gives a fair result. */
 static u64 measure_tsc(void)
 {
-	u64 least = muldiv64((u64)MEASURE_MIN, platform->hz, NS_PER_SEC), most = muldiv64((u64)MEASURE_MAX, platform->hz, NS_PER_SEC);
+	u64 least = muldiv64((u64)MEASURE_MIN, platform->hz, NS_PER_SEC),
+	    most = muldiv64((u64)MEASURE_MAX, platform->hz, NS_PER_SEC);
 	struct sample s, apic_first, apic_last;
 	u64 ticks, hz;
 
@@ -290,8 +293,8 @@ static void compare(struct timeline *tl)
 		return;
 	tl->ref.tsc = s.tsc;
 	tl->ref.ns = ns;
-	add_segment(tl, timescale_slew(timescale_ratio(elapsed_ns, elapsed_tsc), (s64)(segment_at(&tl->ring[tl->last % SEGMENTS], s.tsc) - ns),
-				       (u64)PERIOD));
+	add_segment(tl, timescale_slew(timescale_ratio(elapsed_ns, elapsed_tsc),
+				(s64)(segment_at(&tl->ring[tl->last % SEGMENTS], s.tsc) - ns), (u64)PERIOD));
 }
 
 static s_time_t next_period(s_time_t now)
@@ -386,9 +389,9 @@ void time_init(void)
 	atomic_store(&tl->last, 1);
 	wallclock = rtc_read_time() * (u64)NS_PER_SEC;
 	wallclock -= min(wallclock, (u64)time_now());
-	log_info("time: %s at %lu kHz; TSC at %lu.%03lu MHz, %s; APIC timer: %s at %lu kHz\n", platform->name, platform->hz / 1000, tsc_khz / 1000,
-		 tsc_khz % 1000, tsc_state(), apic_timer_is_deadline() ? "TSC deadline" : "one-shot",
-		 apic_timer_frequency() / 1000);
+	log_info("time: %s at %lu kHz; TSC at %lu.%03lu MHz, %s; APIC timer: %s at %lu kHz\n", platform->name, platform->hz / 1000,
+		tsc_khz / 1000, tsc_khz % 1000, tsc_state(), apic_timer_is_deadline() ? "TSC deadline" : "one-shot",
+		apic_timer_frequency() / 1000);
 	start_comparing();
 }
 
@@ -444,13 +447,13 @@ void time_init_cpu(void)
 
 void time_dump(void)
 {
-	log_info("time: system %ld ns, wall clock base %lu s, %s at %lu Hz, TSC %lu kHz, %s%s\n", time_now(), wallclock / (u64)NS_PER_SEC,
-		 platform->name, platform->hz, tsc_khz, tsc_state(), clamp ? ", clamped" : "");
+	log_info("time: system %ld ns, wall clock base %lu s, %s at %lu Hz, TSC %lu kHz, %s%s\n", time_now(),
+		wallclock / (u64)NS_PER_SEC, platform->name, platform->hz, tsc_khz, tsc_state(), clamp ? ", clamped" : "");
 	for_each_online_cpu(cpu) {
 		const struct cpu_clock *c = &per_cpu(cpu_clock, cpu);
 		const struct segment *s = &c->timeline->ring[c->timeline->last % SEGMENTS];
 
-		log_info("  CPU%u: TSC offset %ld, segment %u from tsc %lu = %lu ns, mul %#x shift %d\n", cpu, c->tsc_offset, c->timeline->last, s->tsc,
-			 s->ns, s->scale.mul, s->scale.shift);
+		log_info("  CPU%u: TSC offset %ld, segment %u from tsc %lu = %lu ns, mul %#x shift %d\n", cpu, c->tsc_offset,
+			c->timeline->last, s->tsc, s->ns, s->scale.mul, s->scale.shift);
 	}
 }

@@ -37,16 +37,22 @@ extern void (*time_pvclock_changed)(void);
 
 /* Wall clock: nanoseconds since 1970-01-01 UTC at system time 0. */
 u64 wallclock_base(void);
-/* Domain 0 says that it was `sec`.`nsec` at system time `at`. Updates every domain's shared info through wallclock_changed hooks. */
+/* Domain 0 says that it was `sec`.`nsec` at system time `at`. Updates every domain's shared info through wallclock_changed. */
 void wallclock_set(u64 sec, u32 nsec, s_time_t at);
 /* Hook: the wall clock was set; every domain's shared info needs the new base. */
 extern void (*wallclock_changed)(void);
 
 /* Boot: find a platform timer, calibrate the TSC and the APIC timer, read the RTC. After apic_init() and irq_init(). */
 void time_init(void);
-/* Secondary CPU bring-up: check (and compensate) its TSC against the boot CPU's, which at the same time is in time_sync_cpu(). Interrupts off. */
+/*
+ * Secondary CPU bring-up: check (and compensate) its TSC against the boot CPU's, which at the same time is in time_sync_cpu().
+ * Interrupts off.
+ */
 void time_init_cpu(void);
-/* Boot CPU, after starting that one: take part in its time_init_cpu(); returns when it is through, or does not come within a second. */
+/*
+ * Boot CPU, after starting that one: take part in its time_init_cpu(); returns when it is through, or does not come within a
+ * second.
+ */
 void time_sync_cpu(unsigned cpu);
 /* Boot CPU, just before Domain 0 runs: all the time since time_init() makes the TSC's frequency more exact. */
 void time_end_boot(void);

@@ -2,9 +2,9 @@
 /*
  * Timers: one ordered queue per CPU, whose first entry is programmed into that CPU's APIC timer.
  *
- * A queue is changed under its lock from any CPU; its timer hardware only by its own CPU: whoever changes the first entry of another CPU's queue
- * raises SOFTIRQ_TIMER there. Functions run in that soft-IRQ without the lock. `running` names the timer whose function is being executed,
- * for timer_kill() to wait.
+ * A queue is changed under its lock from any CPU; its timer hardware only by its own CPU: whoever changes the first entry of
+ * another CPU's queue raises SOFTIRQ_TIMER there. Functions run in that soft-IRQ without the lock. `running` names the timer whose
+ * function is being executed, for timer_kill() to wait.
  *
  * timer.cpu changes only under the lock of the queue it names, so locking is: read it, lock, check that it has not changed.
  */
@@ -29,7 +29,8 @@ struct timer_queue {
 	struct timer *running;
 	s_time_t programmed;	/* what the hardware is set to; own CPU only */
 };
-static DEFINE_PER_CPU(struct timer_queue, timer_queue) = { .lock = SPINLOCK_INIT(LOCK_TIMER, "timer_queue"), .programmed = NOT_PROGRAMMED };
+static DEFINE_PER_CPU(struct timer_queue, timer_queue) = {
+	.lock = SPINLOCK_INIT(LOCK_TIMER, "timer_queue"), .programmed = NOT_PROGRAMMED};
 
 static int compare(const struct tree_node *a, const struct tree_node *b)
 {

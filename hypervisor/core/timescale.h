@@ -23,14 +23,14 @@ struct segment { u64 tsc, ns; struct timescale scale; };
 u64 segment_at(const struct segment *s, u64 tsc);
 
 /*
- * How a clock should go on so that it meets the reference after one more period, without ever stepping: measured says how fast its ticks really are, error is
- * clock minus reference in ns. The result runs at between half and twice the measured speed.
+ * How a clock should go on so that it meets the reference after one more period, without ever stepping: measured says how fast its
+ * ticks really are, error is clock minus reference in ns. The result runs at between half and twice the measured speed.
  */
 struct timescale timescale_slew(struct timescale measured, s64 error, u64 period_ns);
 
 /*
- * Ticks between two readings of a counter that wraps at mask + 1 (mask is 2^n - 1), when about `expected` ticks have gone by: right as long as expected is
- * wrong by less than half a wrap.
+ * Ticks between two readings of a counter that wraps at mask + 1 (mask is 2^n - 1), when about `expected` ticks have gone by: right
+ * as long as expected is wrong by less than half a wrap.
  */
 u64 counter_delta(u64 from, u64 to, u64 mask, u64 expected);
 

@@ -2,8 +2,8 @@
 /*
  * Comparing the TSCs of two CPUs.
  *
- * First both take turns, under a lock, at reading the TSC and comparing with the last value either has seen: one that went back shows an
- * offset. Only then the offset is measured, by the shortest of many round trips. One pair of CPUs at a time.
+ * First both take turns, under a lock, at reading the TSC and comparing with the last value either has seen: one that went back
+ * shows an offset. Only then the offset is measured, by the shortest of many round trips. One pair of CPUs at a time.
  */
 #include <core/tsc_sync.h>
 #include <x86/atomic.h>

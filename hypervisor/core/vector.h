@@ -8,9 +8,9 @@
 #define VECTOR_NO_IRQ	(~0u)
 
 /*
- * Take n consecutive vectors (a power of two up to 32, aligned to n, for multi-message MSI) on one CPU of the set, for irqs irq, irq + 1, ….
- * An empty intersection with the online CPUs is read as "all". Prefers the CPU with most vectors free, and there *vector as it is on entry (0: no wish).
- * 0 or -ENOSPC. Any context.
+ * Take n consecutive vectors (a power of two up to 32, aligned to n, for multi-message MSI) on one CPU of the set, for irqs irq,
+ * irq + 1, …. An empty intersection with the online CPUs is read as "all". Prefers the CPU with most vectors free, and there
+ * *vector as it is on entry (0: no wish). 0 or -ENOSPC. Any context.
  */
 int __must_check vector_alloc(const cpumask_t *mask, unsigned n, unsigned irq, unsigned *cpu, u8 *vector);
 void vector_free(unsigned cpu, u8 vector, unsigned n);

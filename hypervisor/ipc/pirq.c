@@ -2,12 +2,13 @@
 /*
  * Physical interrupts handed to a domain.
  *
- * Owns d->pirqs: one table of fixed size, made with the domain, so that an interrupt handler may use its entry without a lock at any time.
+ * Owns d->pirqs: one table of fixed size, made with the domain, so that an interrupt handler may use its entry without a lock at
+ * any time.
  *
- * An entry is free, reserved (a number handed out or a mapping in the making), or mapped to an irq; a mapped one may be bound to an event port.
- * Changes are made under the table's lock. The handler reads only `port`, which is written whole: an interrupt that
- * races with unbinding sends an event to the old port, which its owner is closing, or has; a spurious event at worst. Unbinding masks the line first, so a line
- * that nobody acknowledges stays quiet and costs nobody else anything.
+ * An entry is free, reserved (a number handed out or a mapping in the making), or mapped to an irq; a mapped one may be bound to an
+ * event port. Changes are made under the table's lock. The handler reads only `port`, which is written whole: an interrupt that
+ * races with unbinding sends an event to the old port, which its owner is closing, or has; a spurious event at worst. Unbinding
+ * masks the line first, so a line that nobody acknowledges stays quiet and costs nobody else anything.
  *
  * MSIs are created and destroyed without the lock held (they take outer locks); the entry is reserved meanwhile.
  */
