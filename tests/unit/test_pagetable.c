@@ -479,7 +479,7 @@ static void grow_tree(struct domain *d, u64 m, unsigned level)
 		do
 			slot = random_slot();
 		while (pt_hyp_slot(4, slot));
-		if (child == m)
+		if (child == m || !exists(child) || owner_of(child) != d->id)
 			continue;
 		if (level > 1 && frame_type(frame_read(mfn(child))) == FRAME_NONE) {
 			memset(entry(child, 0), 0, PAGE_SIZE);
