@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The processor state that every CPU runs with. */
 #include <boot/cpu.h>
+#include <core/console.h>
 #include <core/panic.h>
 #include <x86/cpuid.h>
 #include <x86/cr.h>
@@ -23,6 +24,17 @@ void cpu_check_features(void)
 			boot_fail("this processor (%s) has no %s, which is needed", cpu_features.brand, needed[i].name);
 }
 
+/* Our barriers, and those of guests against speculation, rely on it. Intel processors do so anyway; AMD's are told (APM vol. 2: DE_CFG). */
+static void make_lfence_serialise(void)
+{
+	u64 cfg;
+
+	if (cpu_features.vendor != VENDOR_AMD || rdmsr_safe(MSR_AMD_DE_CFG, &cfg) || cfg & DE_CFG_LFENCE)
+		return;
+	if (wrmsr_safe(MSR_AMD_DE_CFG, cfg | DE_CFG_LFENCE))
+		log_warn("LFENCE cannot be made serialising\n");
+}
+
 void cpu_setup(bool boot_cpu)
 {
 	u64 cr4 = CR4_DE | CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
@@ -38,5 +50,6 @@ void cpu_setup(bool boot_cpu)
 	write_cr4(cr4);
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	wrmsr(MSR_PAT, PAT_VALUE);
+	make_lfence_serialise();
 	xstate_init_cpu(boot_cpu);
 }

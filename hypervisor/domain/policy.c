@@ -14,6 +14,7 @@
 #include <memory/xmalloc.h>
 #include <xen/arch-x86/cpufeatureset.h>
 #include <xen/arch-x86/cpuid.h>
+#include <x86/msr.h>
 #include <x86/xstate.h>
 
 #define F(name)	XEN_X86_FEATURE_##name
@@ -60,7 +61,7 @@ static const struct feature_word { u32 leaf, subleaf; u8 reg; } feature_words[] 
 };
 
 #define MAX_BASIC_LEAF	0xd
-#define MAX_EXT_LEAF	0x80000021
+#define MAX_EXT_LEAF	0x80000021U
 
 static u32 *reg_of(struct cpuid_regs *r, unsigned which)
 {
@@ -150,6 +151,14 @@ static void leaf_7(u32 subleaf, struct cpuid_regs *r)
 	}
 }
 
+/* Has the hypervisor made LFENCE wait, on a processor that need not know of the CPUID bit? */
+static bool lfence_serialises(void)
+{
+	u64 cfg;
+
+	return cpu_features.vendor == VENDOR_AMD && !rdmsr_safe(MSR_AMD_DE_CFG, &cfg) && cfg & DE_CFG_LFENCE;
+}
+
 /* The leaf as the domain sees it, from the machine's. */
 static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf)
 {
@@ -177,7 +186,7 @@ static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf
 		leaf_d(subleaf, &r);
 		break;
 	case 0x80000000:
-		r.a = min(r.a, MAX_EXT_LEAF);
+		r.a = lfence_serialises() ? MAX_EXT_LEAF : min(r.a, MAX_EXT_LEAF);
 		break;
 	case 0x80000001:
 		leaf1 = make_leaf(d, 1, 0);
@@ -191,6 +200,10 @@ static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf
 		break;
 	case 0x80000021:
 		r.b = r.c = r.d = 0;
+		if (cpu_features.max_ext_leaf < leaf)
+			r.a = 0;
+		if (lfence_serialises())
+			r.a |= 1U << F(LFENCE_DISPATCH) % 32;
 		break;
 	case 0x80000002 ... 0x80000006:	/* name, caches */
 	case 0x80000019 ... 0x8000001a:	/* large-page TLBs, instruction hints */
@@ -236,8 +249,9 @@ static int policy_create(struct domain *d)
 	for (u32 leaf = 0; leaf <= min(cpu_features.max_leaf, (u32)MAX_BASIC_LEAF); leaf++)
 		for (u32 sub = 0; sub < subleaves(leaf); sub++)
 			add_leaf(p, d, leaf, sub, subleaves(leaf) > 1);
-	for (u32 leaf = 0x80000000; leaf <= min(cpu_features.max_ext_leaf, MAX_EXT_LEAF); leaf++)
+	for (u32 leaf = 0x80000000; leaf <= min(cpu_features.max_ext_leaf, MAX_EXT_LEAF - 1); leaf++)
 		add_leaf(p, d, leaf, 0, false);
+	add_leaf(p, d, MAX_EXT_LEAF, 0, false);
 	return 0;
 }
 

@@ -93,6 +93,6 @@ static __always_inline u64 index_nospec(u64 index, u64 size)
 }
 
 /* Canonical for 48-bit linear addresses: bits 63..47 all equal. */
-static inline bool is_canonical(u64 va) { return (u64)(((s64)va << 16) >> 16) == va; }
+static inline bool is_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) == va; }
 
 #endif

@@ -49,6 +49,8 @@
 #define MSR_TSC_AUX		0xc0000103
 #define MSR_K8_HWCR		0xc0010015
 #define MSR_K8_SYSCFG		0xc0010010
+#define MSR_AMD_DE_CFG		0xc0011029
+#define  DE_CFG_LFENCE		BIT(1)	/* LFENCE waits for all instructions before it */
 
 static inline u64 rdmsr(u32 msr)
 {

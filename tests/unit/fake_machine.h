@@ -70,6 +70,9 @@ static inline void invlpg(u64 va) { (void)va; }
 extern struct vcpu *current;
 extern unsigned fake_cpu;
 #define smp_processor_id()	fake_cpu
+#undef guest_regs
+extern struct cpu_user_regs fake_guest_regs;
+#define guest_regs()		(&fake_guest_regs)
 
 /* A per-CPU variable is an array. */
 #define CORE_PERCPU_H
