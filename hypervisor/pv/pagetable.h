@@ -37,6 +37,11 @@ void pt_unlock(struct domain *d);
  */
 int __must_check pt_finish(struct domain *d);
 /*
+ * Lock held, nothing pending: pt_get_table(d, m, level) is about to be called; drop now what it would drop first: the outcome of another request of this
+ * vCPU, and with it, perhaps, a whole tree. For callers that look at tables before they call it. 0, -ERESTART.
+ */
+int __must_check pt_settle(struct domain *d, mfn_t m, unsigned level);
+/*
  * Lock held, nothing pending: take a reference to m as a table of level 1..4, checking it if it is none yet. 0; -EINVAL; -ERESTART: validation
  * is pending: unlock and restart; the same request on the same vCPU then gets the result.
  */

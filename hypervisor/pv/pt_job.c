@@ -302,19 +302,26 @@ static int drop_outcome(struct domain *d, u64 *slot)
 	return d->pv->pt_job->mode == PT_JOB_IDLE ? 0 : -ERESTART;
 }
 
+int pt_settle(struct domain *d, mfn_t m, unsigned level)
+{
+	u64 *slot = outcome_slot(d);
+
+	return (*slot & ~0xfffUL) == outcome(m, level, 0) ? 0 : drop_outcome(d, slot);
+}
+
 int pt_get_table(struct domain *d, mfn_t m, unsigned level)
 {
 	struct pt_job *job = d->pv->pt_job;
-	u64 *slot = outcome_slot(d), o = *slot;
-	int rc;
+	u64 *slot = outcome_slot(d), o;
+	int rc = pt_settle(d, m, level);
 
-	if (o && (o & ~0xfffUL) == outcome(m, level, 0)) {
+	if (rc)
+		return rc;
+	o = *slot;
+	if (o) {
 		*slot = 0;
 		return outcome_error(o);
 	}
-	rc = drop_outcome(d, slot);
-	if (rc)
-		return rc;
 	rc = frame_get_type(m, d->id, level, NULL);
 	if (rc == -EAGAIN)
 		rc = pt_begin_type(d, m, level);

@@ -163,11 +163,16 @@ static int update_locked(struct domain *d, mfn_t table, unsigned index, pte_t ne
 
 	if (rc)
 		return rc;
+	/* Before looking at the table, which may be in the tree that this drops. */
+	rc = pt_settle(d, pte_mfn(new), frame_type(frame_read(table)) - 1u);
+	if (rc)
+		goto out;
 	f = frame_read(table);
 	if (frame_owner(f) == d->id && frame_type(f) >= FRAME_L2 && frame_type(f) <= FRAME_L4 && f.v & FRAME_VALID)
 		rc = update_upper(d, table, frame_type(f), index, new, flags, expected);
 	else
 		*retry = true;
+out:
 	pt_unlock(d);
 	return rc;
 }

@@ -952,6 +952,32 @@ static void end_machine(void)
 	CHECK_EQ(free_before, RAM_END - RAM_FIRST - 2);
 }
 
+/* A pin that was begun and never fetched holds a tree; an update in that tree, which lets go of it, must not treat it as still being one. */
+TEST(update_in_abandoned_tree)
+{
+	struct domain *d = &domains[0];
+	mfn_t l4, l3, l2;
+
+	make_machine();
+	current = &vcpus[0][0];
+	l4 = domain_alloc_frames(d, 0, 0, 0);
+	l3 = domain_alloc_frames(d, 0, 0, 0);
+	l2 = domain_alloc_frames(d, 0, 0, 0);
+	*entry(l4.v, 0) = pte_make(l3, PTE_P | PTE_US | PTE_RW);
+	preempt_percent = 100;
+	CHECK_EQ(pt_pin(d, l4, 4), -ERESTART);
+	preempt_percent = 0;
+	current = &vcpus[0][1];
+	CHECK_EQ(pt_finish(d), 0);
+	CHECK_EQ(frame_type(frame_read(l3)), FRAME_L3);
+	current = &vcpus[0][0];
+	CHECK_EQ(pt_update(d, d, l3, 1, pte_make(l2, PTE_P | PTE_US), 0, NULL), 0);
+	CHECK_EQ(frame_type(frame_read(l3)), FRAME_NONE);
+	CHECK_EQ(frame_type(frame_read(l2)), FRAME_NONE);
+	CHECK_EQ(pv_audit(), 0);
+	end_machine();
+}
+
 /* A page of the hypervisor's that is taken out of sharing while it is mapped stays until it is mapped no more. */
 TEST(shared_page_outlives_sharing)
 {
