@@ -67,8 +67,11 @@ static inline void invlpg(u64 va) { (void)va; }
 #include <x86/regs.h>
 #undef current
 #undef smp_processor_id
-extern struct vcpu *current;
-extern unsigned fake_cpu;
+#ifndef FAKE_CPU_LOCAL
+#define FAKE_CPU_LOCAL		/* -DFAKE_CPU_LOCAL=__thread: each thread of the test is a CPU */
+#endif
+extern FAKE_CPU_LOCAL struct vcpu *current;
+extern FAKE_CPU_LOCAL unsigned fake_cpu;
 #define smp_processor_id()	fake_cpu
 #undef guest_regs
 extern struct cpu_user_regs fake_guest_regs;
