@@ -371,7 +371,7 @@ static void ipi_rounds(void (*waiter)(void *))
 	remote_stop = false;
 	remote_upcalls = 0;
 	cpu_run(1, waiter, NULL);
-	for (u64 i = 0; i < 200; i++) {
+	for (u64 i = 0; i < 50; i++) {
 		CHECK_EQ(event_send(ipi_port), 0);
 		if (!WAIT_FOR(remote_upcalls > i, PATIENCE)) {
 			CHECK_EQ(remote_upcalls, i + 1);

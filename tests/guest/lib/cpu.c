@@ -63,14 +63,19 @@ void cpu_main(void)
 
 	cpu_init_this((u32)(((u64)c - (u64)cpu_stacks) / STACK_SIZE));
 	trap_init_this();
-	for (;;) {
+	for (unsigned idle = 0;; idle++) {
 		u32 wanted = __atomic_load_n(&c->job_wanted, __ATOMIC_ACQUIRE);
 		struct trap t;
 
 		if (c->job_done == wanted) {
-			cpu_relax();
+			/* Idle for long: leave the processor, and TLB flushes, alone. */
+			if (idle > 20000)
+				block_until(now() + MSEC);
+			else
+				cpu_relax();
 			continue;
 		}
+		idle = 0;
 		CATCH(&t, c->job(c->arg));
 		if (t.vector != VEC_NONE)
 			test_fail(__FILE__, __LINE__, "vCPU %u: trap %d error %x cr2 %lx at rip %lx", c->id, t.vector,
