@@ -77,6 +77,15 @@ extern FAKE_CPU_LOCAL unsigned fake_cpu;
 extern struct cpu_user_regs fake_guest_regs;
 #define guest_regs()		(&fake_guest_regs)
 
+#ifdef FAKE_RACE
+/* Called before every compare-and-exchange: a chance for the other threads to come in between. */
+void fake_race(void);
+#include <x86/atomic.h>
+#undef atomic_try_cmpxchg
+#define atomic_try_cmpxchg(p, oldp, new) \
+	(fake_race(), __atomic_compare_exchange_n(p, oldp, (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+#endif
+
 /* A per-CPU variable is an array. */
 #define CORE_PERCPU_H
 #include <core/cpumask.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: page-table and frame operations by several CPUs at the same time; afterwards every count must be right. */
 /* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/rangeset.c lib/tree.c domain/frames.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
-/* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter -DFAKE_CPU_LOCAL=__thread */
+/* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter -DFAKE_CPU_LOCAL=__thread -DFAKE_RACE */
 #include "test.h"
 
 #include <core/console.h>
@@ -22,7 +22,7 @@
 #define RAM_FIRST	0x100UL
 #define RAM_END		0x180UL
 #define CPUS		4
-#define PER_DOMAIN	24
+#define PER_DOMAIN	16
 
 FAKE_CPU_LOCAL struct vcpu *current;
 FAKE_CPU_LOCAL unsigned fake_cpu;
@@ -74,6 +74,12 @@ static u64 rnd(u64 n)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return (seed >> 11) % n;
+}
+
+void fake_race(void)
+{
+	if (rnd(32) == 0)
+		sched_yield();
 }
 
 bool softirq_pending(void) { return rnd(4) == 0; }
@@ -173,7 +179,7 @@ static void reallocate(struct domain *d)
 {
 	mfn_t m = any_frame(d);
 
-	if (READ_ONCE(d->tot_pages) > PER_DOMAIN - 6 && get_frame(m, d)) {
+	if (READ_ONCE(d->tot_pages) > PER_DOMAIN - 4 && get_frame(m, d)) {
 		if (!(frame_read(m).v & FRAME_PINNED))
 			count(5, !frame_release(m));
 		put_frame(m);
