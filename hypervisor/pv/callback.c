@@ -14,8 +14,6 @@ static int callback_index(u16 type)
 		return PV_CB_FAILSAFE;
 	case CALLBACKTYPE_syscall:
 		return PV_CB_SYSCALL;
-	case CALLBACKTYPE_nmi:
-		return PV_CB_NMI;
 	case CALLBACKTYPE_sysenter:
 		return PV_CB_SYSENTER;
 	case CALLBACKTYPE_syscall32:
@@ -31,6 +29,11 @@ int pv_set_callback(struct vcpu *v, u16 type, u16 flags, u64 address)
 
 	if (!is_canonical(address))
 		return -EINVAL;
+	/* ABI: the NMI callback is the gate of vector 2 by another name. */
+	if (type == CALLBACKTYPE_nmi) {
+		v->pv->traps[X86_NMI] = (struct pv_trap){ .address = address, .cs = FLAT_KERNEL_CS64 };
+		return 0;
+	}
 	if (i < 0)
 		return i;
 	v->pv->cb[i].eip = address;
@@ -42,14 +45,12 @@ int pv_clear_callback(struct vcpu *v, u16 type)
 {
 	int i = callback_index(type);
 
-	if (i < 0)
-		return i;
 	/* ABI: only this one can be taken back. */
-	if (i != PV_CB_NMI)
-		return -EINVAL;
-	v->pv->cb[i].eip = 0;
-	v->pv->cb[i].masks_events = false;
-	return 0;
+	if (type == CALLBACKTYPE_nmi) {
+		v->pv->traps[X86_NMI] = (struct pv_trap){ 0 };
+		return 0;
+	}
+	return i < 0 ? i : -EINVAL;
 }
 
 int pv_set_trap(struct vcpu *v, const struct trap_info *t)

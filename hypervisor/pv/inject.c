@@ -158,10 +158,10 @@ void pv_deliver_pending(struct cpu_user_regs *regs)
 		atomic_fetch_and(&pv->pending, (u8)~PV_PENDING_FAILSAFE);
 		deliver_failsafe(regs);
 	}
-	if (pending & PV_PENDING_NMI && !pv->nmi_masked && pv->cb[PV_CB_NMI].eip) {
+	if (pending & PV_PENDING_NMI && !pv->nmi_masked && pv->traps[X86_NMI].address) {
 		atomic_fetch_and(&pv->pending, (u8)~PV_PENDING_NMI);
 		pv->nmi_masked = true;
-		callback(regs, PV_CB_NMI, BOUNCE_MASK_EVENTS);
+		bounce(regs, pv->traps[X86_NMI].address, BOUNCE_MASK_EVENTS, 0);
 	}
 	if (v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask) {
 		if (pv->cb[PV_CB_EVENT].eip)

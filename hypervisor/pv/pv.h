@@ -22,7 +22,7 @@ struct pt_job;
 
 struct pv_trap { u64 address; u16 cs; u8 flags; };	/* flags: TI_GET_DPL, TI_GET_IF */
 
-enum pv_callback { PV_CB_EVENT, PV_CB_FAILSAFE, PV_CB_SYSCALL, PV_CB_NMI, PV_CB_SYSENTER, PV_CB_SYSCALL32, PV_CB_COUNT };
+enum pv_callback { PV_CB_EVENT, PV_CB_FAILSAFE, PV_CB_SYSCALL, PV_CB_SYSENTER, PV_CB_SYSCALL32, PV_CB_COUNT };
 
 struct pv_vcpu {
 	/* Hot: used by entry.S (offsets in x86/asm-offsets). */

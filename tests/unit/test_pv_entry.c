@@ -211,7 +211,7 @@ TEST(nmi)
 	info.evtchn_upcall_pending = 1;
 	pv_send_nmi(&vcpu0);
 	pv_deliver_pending(regs);
-	check_entered(HANDLER + 0x1000 + PV_CB_NMI, 7);
+	check_entered(HANDLER + X86_NMI, 7);
 	CHECK_EQ(pvcpu.pending, 0);
 	/* The next one waits for the iret, the event for the mask. */
 	pv_send_nmi(&vcpu0);
@@ -221,7 +221,7 @@ TEST(nmi)
 	CHECK_EQ(pvcpu.pending, PV_PENDING_NMI);
 	/* Without a handler it stays. */
 	fresh(true);
-	pvcpu.cb[PV_CB_NMI].eip = 0;
+	pvcpu.traps[X86_NMI].address = 0;
 	pv_send_nmi(&vcpu0);
 	pv_deliver_pending(regs);
 	CHECK_EQ(regs->rip, 0x1111);
@@ -281,8 +281,10 @@ TEST(registering)
 	CHECK_EQ(pv_set_callback(&vcpu0, CALLBACKTYPE_syscall, 0, 0x8000000000000000), -EINVAL);
 	CHECK_EQ(pv_set_callback(&vcpu0, 6, 0, HANDLER), -ENOSYS);
 	CHECK_EQ(pv_clear_callback(&vcpu0, CALLBACKTYPE_event), -EINVAL);
+	CHECK_EQ(pv_set_callback(&vcpu0, CALLBACKTYPE_nmi, 0, HANDLER + 9), 0);
+	CHECK_EQ(pvcpu.traps[X86_NMI].address, HANDLER + 9);
 	CHECK_EQ(pv_clear_callback(&vcpu0, CALLBACKTYPE_nmi), 0);
-	CHECK_EQ(pvcpu.cb[PV_CB_NMI].eip, 0);
+	CHECK_EQ(pvcpu.traps[X86_NMI].address, 0);
 	CHECK_EQ(pv_clear_callback(&vcpu0, 0xffff), -ENOSYS);
 	CHECK_EQ(pv_set_trap(&vcpu0, &t), 0);
 	CHECK_EQ(pvcpu.traps[14].cs, FLAT_KERNEL_CS64);
