@@ -175,6 +175,8 @@ sysenter_entry:
 	pushq $0
 	movl $VECTOR_SYSCALL, 4(%rsp)
 	SAVE_REGS
+	pushq $2		/* the guest's NT would make our IRETs fault */
+	popfq
 	xor %ebp, %ebp
 	sti
 	mov %rsp, %rdi
