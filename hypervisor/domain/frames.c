@@ -2,9 +2,9 @@
 /* Frames of domains: allocation and accounting, sharing, change of owner, and giving everything back at the end. */
 
 /*
- * Invariants: d->tot_pages is the number of frames whose word names d as owner and that are not FRAME_SHARED; d->regions counts the same
- * frames by region; both change under d->page_lock. A domain with frames holds a reference to itself for them, so the
- * owner of a frame exists as long as the frame is his.
+ * Invariants: d->tot_pages is the number of frames whose word names d as owner and that are not FRAME_SHARED; d->regions
+ * counts the same frames by region; both change under d->page_lock. A domain with frames holds a reference to itself for
+ * them, so the owner of a frame exists as long as the frame is his.
  *
  * A frame leaves its owner when its last reference goes (owner_lost_frame), or by domain_steal_frame().
  */
@@ -106,13 +106,15 @@ static void owner_lost_frame(mfn_t m, u16 owner)
 int domain_steal_frame(struct domain *d, mfn_t m)
 {
 	frame_t x = frame_read(m);
+	u64 new;
 
 	do {
 		if (frame_owner(x) != d->id || !frame_count(x))
 			return -EINVAL;
+		new = (u64)DOMID_XEN << FRAME_OWNER_SHIFT | (x.v & (FRAME_EPOCH_MASK | FRAME_WAS_TABLE)) | 1;
 		if (frame_count(x) != 2 || frame_type(x) != FRAME_NONE || !(x.v & FRAME_ALLOCATED) || x.v & (FRAME_SHARED | FRAME_PINNED))
 			return -EBUSY;
-	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, (u64)DOMID_XEN << FRAME_OWNER_SHIFT | (x.v & (FRAME_EPOCH_MASK | FRAME_WAS_TABLE)) | 1));
+	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, new));
 	m2p_set(m, M2P_INVALID);
 	unaccount(d, m);
 	return 0;
@@ -226,7 +228,10 @@ int domain_for_each_frame(struct domain *d, u64 *cursor, int (*fn)(struct domain
 	return 0;
 }
 
-/* --- life cycle ----------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- life cycle
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 static int memory_create(struct domain *d)
 {

@@ -2,9 +2,9 @@
 /* XENMEM_exchange: give frames back and get others, contiguous or low ones, in their place. ABI: <xen/memory.h>. */
 
 /*
- * Done chunk by chunk, a chunk being the smallest number of whole extents on either side. Of each chunk first the new frames are taken from the heap,
- * then the old ones are taken away from the domain; only when all of them could be had (nobody maps them any more) is
- * anything changed for good. Else they are given back, contents and M2P entry as they were.
+ * Done chunk by chunk, a chunk being the smallest number of whole extents on either side. Of each chunk first the new
+ * frames are taken from the heap, then the old ones are taken away from the domain; only when all of them could be had
+ * (nobody maps them any more) is anything changed for good. Else they are given back, contents and M2P entry as they were.
  */
 
 #include <core/panic.h>

@@ -25,7 +25,10 @@ unsigned memop_max_order(void)
 {
 	const struct domain *d = current->domain;
 
-	/* 2 MiB; more for who has devices, and may need contiguous buffers, or builds domains. Bounded by the time it takes to clear. */
+	/*
+	 * 2 MiB; more for who has devices, and may need contiguous buffers, or builds domains. Bounded by the time it
+	 * takes to clear.
+	 */
 	return !d->privileged && rangeset_empty(d->iomem) && rangeset_empty(d->ioports) ? 9 : 12;
 }
 
@@ -48,7 +51,10 @@ static long domain_figure(unsigned op, u64 arg)
 	rc = memop_domain(who.domid, &d);
 	if (rc)
 		return rc;
-	figure = op == XENMEM_current_reservation ? READ_ONCE(d->tot_pages) : op == XENMEM_maximum_reservation ? d->max_pages : max_pfn_of(d);
+	if (op == XENMEM_current_reservation)
+		figure = READ_ONCE(d->tot_pages);
+	else
+		figure = op == XENMEM_maximum_reservation ? d->max_pages : max_pfn_of(d);
 	domain_put(d);
 	return (long)min(figure, ~0UL >> 1);
 }

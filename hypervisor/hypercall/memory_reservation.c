@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Changing how much memory a domain has: increase_reservation, decrease_reservation, populate_physmap, claim_pages. ABI: <xen/memory.h>. */
+/*
+ * Changing how much memory a domain has: increase_reservation, decrease_reservation, populate_physmap, claim_pages. ABI:
+ * <xen/memory.h>.
+ */
 
 #include <core/console.h>
 #include <hypercall/memory.h>

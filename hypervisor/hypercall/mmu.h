@@ -10,8 +10,8 @@
 #define MMU_PREEMPTED	BIT(31)
 
 /*
- * The domain whose frames an argument names: DOMID_SELF, DOMID_IO, DOMID_XEN (privileged callers), or another domain (likewise). Referenced;
- * to be given back with mmu_put_owner(). -ESRCH, -EPERM.
+ * The domain whose frames an argument names: DOMID_SELF, DOMID_IO, DOMID_XEN (privileged callers), or another domain
+ * (likewise). Referenced; to be given back with mmu_put_owner(). -ESRCH, -EPERM.
  */
 int __must_check mmu_get_owner(u16 id, struct domain **out);
 void mmu_put_owner(struct domain *d);

@@ -43,7 +43,10 @@ static int get_table_owner(u64 foreigndom, struct domain **out)
 /* Updates copied in at a time. */
 #define CHUNK	16
 
-/* Copy in updates from number i on; how many, at least one, or -EFAULT. Where the array ends in an unmapped page, its last ones come singly. */
+/*
+ * Copy in updates from number i on; how many, at least one, or -EFAULT. Where the array ends in an unmapped page, its last
+ * ones come singly.
+ */
 static int fetch(const struct mmu_batch *b, u32 i, mmu_update_t *req)
 {
 	const mmu_update_t *from = (const mmu_update_t *)b->uops + i;

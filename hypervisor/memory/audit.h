@@ -6,12 +6,13 @@
 #include <memory/frame.h>
 
 /*
- * The audit (pv/audit.c) counts every reference from scratch and compares with the frame table. A module that keeps references to guests'
- * frames beyond one operation registers a source:
+ * The audit (pv/audit.c) counts every reference from scratch and compares with the frame table. A module that keeps
+ * references to guests' frames beyond one operation registers a source:
  *
  *   AUDIT_SOURCE(event_arrays, "event arrays", report_event_arrays);
  *
- * fn reports each reference by audit_count() or audit_type(). It runs with all guests stopped and is called several times; it takes no locks.
+ * fn reports each reference by audit_count() or audit_type(). It runs with all guests stopped and is called several times;
+ * it takes no locks.
  */
 struct audit_source {
 	const char *name;

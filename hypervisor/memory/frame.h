@@ -16,14 +16,15 @@
  *   bit  48      shared  hypervisor memory shown to the owner (shared_info, grant table …): never freed by put_frame
  *   bits 49..63  owner   domain id, or DOMID_XEN / DOMID_IO / DOMID_INVALID (free)
  *
- * A frame that is not RAM reads as 0. A free frame has owner DOMID_INVALID and type FRAME_NONE with its epoch; the first frame of a free
- * block has the block's buddy order + 1 in place of the count, all others 0 (memory/heap.c). The hypervisor's own frames belong to DOMID_XEN.
+ * A frame that is not RAM reads as 0. A free frame has owner DOMID_INVALID and type FRAME_NONE with its epoch; the first
+ * frame of a free block has the block's buddy order + 1 in place of the count, all others 0 (memory/heap.c). The
+ * hypervisor's own frames belong to DOMID_XEN.
  *
  * A frame of type NONE has no type references; one of another type has at least one. A page table whose contents are being
  * checked or released has its type, tcount 1, and is not valid (pv/pagetable.c): nobody else can take a type reference then.
  *
- * Everything here is lock-free; the only rule is that a transition NONE -> table and table -> NONE is made by the holder of the owner's
- * page-table lock.
+ * Everything here is lock-free; the only rule is that a transition NONE -> table and table -> NONE is made by the holder
+ * of the owner's page-table lock.
  */
 #ifndef MEMORY_FRAME_H
 #define MEMORY_FRAME_H
@@ -93,10 +94,16 @@ int __must_check frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpu
  * caller must release the contents first: frame_begin_release().
  */
 bool __must_check frame_put_type(mfn_t m);
-/* Table lock held: NONE -> t, tcount 1, not valid. 0, -EINVAL, -EBUSY as above; -EAGAIN: lost a race, look again. The caller has flushed. */
+/*
+ * Table lock held: NONE -> t, tcount 1, not valid. 0, -EINVAL, -EBUSY as above; -EAGAIN: lost a race, look again. The
+ * caller has flushed.
+ */
 int __must_check frame_begin_type(mfn_t m, u16 owner, enum frame_type t, frame_t expected);
 void frame_set_valid(mfn_t m);
-/* Table lock held: true: the last reference, the frame is not valid any more, release it and call frame_end_type(). False: others remain, ours is dropped. */
+/*
+ * Table lock held: true: the last reference, the frame is not valid any more, release it and call frame_end_type(). False:
+ * others remain, ours is dropped.
+ */
 bool __must_check frame_begin_release(mfn_t m);
 /* Table lock held: drop the type of a frame that is not valid. */
 void frame_end_type(mfn_t m);

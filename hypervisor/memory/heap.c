@@ -6,10 +6,12 @@
  * through the direct map, link it into the list of its zone and order. All words of free frames have owner DOMID_INVALID
  * and the TLB epoch at which the frame was freed.
  *
- * Zone z holds the frames numbered 2^z .. 2^(z+1)-1. A block never crosses zones (frame 0 is never in the heap), and memory
- * below a power of two is exactly the lower zones. Allocation takes the highest zone it may, to keep low memory for devices that need it.
+ * Zone z holds the frames numbered 2^z .. 2^(z+1)-1. A block never crosses zones (frame 0 is never in the heap), and
+ * memory below a power of two is exactly the lower zones. Allocation takes the highest zone it may, to keep low memory for
+ * devices that need it.
  *
- * A frame may be mapped in some TLB when it is freed. It is flushed when it is allocated, and only on CPUs that have not flushed since.
+ * A frame may be mapped in some TLB when it is freed. It is flushed when it is allocated, and only on CPUs that have not
+ * flushed since.
  *
  * Everything is guarded by heap_lock, except the words of frames that are allocated.
  */

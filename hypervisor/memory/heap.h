@@ -32,7 +32,8 @@ static inline void *alloc_page(void) { return alloc_pages(0); }
 static inline void free_page(void *va) { free_pages(va, 0); }
 
 enum {
-	MEMF_NO_ZERO = 1,	/* contents may be anything, also another domain's: only when the caller overwrites all of it, or the owner is privileged at boot */
+	/* Contents may be anything, also another domain's: only when the caller overwrites all of it, or the owner is privileged at boot. */
+	MEMF_NO_ZERO = 1,
 	MEMF_NO_ACCOUNT = 2,	/* do not check d->max_pages */
 };
 /*
@@ -41,27 +42,32 @@ enum {
  */
 mfn_t domain_alloc_frames(struct domain *d, unsigned order, unsigned addr_bits, unsigned flags);
 /*
- * Give a frame a new owner. Steal: the caller has one reference (get_frame), and FRAME_ALLOCATED has the only other, there is no type:
- * the frame leaves d's account and belongs to DOMID_XEN with the caller's reference only (put_frame would free it). -EINVAL not d's, -EBUSY otherwise in use.
- * Assign: a stolen frame becomes d's, with FRAME_ALLOCATED, and the caller's reference is gone. -ENOMEM d is at its limit or there is no memory, -EINVAL dying.
+ * Give a frame a new owner. Steal: the caller has one reference (get_frame), and FRAME_ALLOCATED has the only other, there
+ * is no type: the frame leaves d's account and belongs to DOMID_XEN with the caller's reference only (put_frame would free
+ * it). -EINVAL not d's, -EBUSY otherwise in use. Assign: a stolen frame becomes d's, with FRAME_ALLOCATED, and the
+ * caller's reference is gone. -ENOMEM d is at its limit or there is no memory, -EINVAL dying.
  */
 int __must_check domain_steal_frame(struct domain *d, mfn_t m);
 int __must_check domain_assign_frame(struct domain *d, mfn_t m);
 /* The same without regard to d's limit: in place of a frame that was stolen from d. */
 int __must_check domain_replace_frame(struct domain *d, mfn_t m);
 /*
- * Show a hypervisor page (from alloc_page_zeroed) to d: FRAME_SHARED with owner d; a writable one carries a FRAME_WRITABLE type so that
- * it can never become a page table; a read-only one refuses writable mappings.
+ * Show a hypervisor page (from alloc_page_zeroed) to d: FRAME_SHARED with owner d; a writable one carries a FRAME_WRITABLE
+ * type so that it can never become a page table; a read-only one refuses writable mappings.
  */
 void share_page_with_domain(void *va, struct domain *d, bool writable);
 /* Undo it: fails with -EBUSY while the guest still has it mapped. */
 int __must_check unshare_page(void *va);
-/* Undo it and free the page: at once, or when the last mapping of it goes. The caller must not touch it any more. A page that was never shared is just freed. */
+/*
+ * Undo it and free the page: at once, or when the last mapping of it goes. The caller must not touch it any more. A page
+ * that was never shared is just freed.
+ */
 void unshare_free_page(void *va);
 
 /*
- * The allocator itself, for domain/frames.c: 2^order frames below 2^addr_bits (0: anywhere) whose words become `word` and of which no CPU has a
- * translation left; contents undefined. MFN_INVALID when there are none. Interrupts on, no lock of level >= LOCK_HEAP.
+ * The allocator itself, for domain/frames.c: 2^order frames below 2^addr_bits (0: anywhere) whose words become `word` and
+ * of which no CPU has a translation left; contents undefined. MFN_INVALID when there are none. Interrupts on, no lock of
+ * level >= LOCK_HEAP.
  */
 mfn_t heap_alloc(unsigned order, unsigned addr_bits, u64 word);
 void heap_free(mfn_t m, unsigned order);
@@ -76,8 +82,9 @@ void heap_dump(void);
 void heap_add_range(paddr_t start, paddr_t end);
 
 /*
- * Visit every frame that d owns (shared hypervisor pages excepted), in ascending order, until fn returns non-zero (returned) or the end (0). fn is called
- * with a reference held and no lock. *cursor (start at 0) makes it resumable: the frame at which fn returned non-zero is visited again.
+ * Visit every frame that d owns (shared hypervisor pages excepted), in ascending order, until fn returns non-zero
+ * (returned) or the end (0). fn is called with a reference held and no lock. *cursor (start at 0) makes it resumable: the
+ * frame at which fn returned non-zero is visited again.
  */
 int domain_for_each_frame(struct domain *d, u64 *cursor, int (*fn)(struct domain *d, mfn_t m, void *arg), void *arg);
 

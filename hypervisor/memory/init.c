@@ -2,12 +2,12 @@
 /* Early memory, the frame table, the M2P, and the hand-over to the heap. */
 
 /*
- * The frame table and the M2P have 8 bytes per frame: a 2 MiB page of each describes a gigabyte of machine addresses (a chunk). A chunk has
- * pages only if there is RAM in it. Where there is none, below the highest RAM, the frame table reads as zero ("not RAM") by
- * sharing one zero page; the M2P is not mapped there.
+ * The frame table and the M2P have 8 bytes per frame: a 2 MiB page of each describes a gigabyte of machine addresses (a
+ * chunk). A chunk has pages only if there is RAM in it. Where there is none, below the highest RAM, the frame table reads
+ * as zero ("not RAM") by sharing one zero page; the M2P is not mapped there.
  *
- * Every frame of RAM has a word from the beginning: it belongs to DOMID_XEN until it is handed to the heap. So nothing that is RAM can be
- * mistaken for a device's memory.
+ * Every frame of RAM has a word from the beginning: it belongs to DOMID_XEN until it is handed to the heap. So nothing
+ * that is RAM can be mistaken for a device's memory.
  */
 
 #include <core/console.h>

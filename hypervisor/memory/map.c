@@ -2,9 +2,9 @@
 /* The hypervisor's page tables. */
 
 /*
- * hyp_l4 and everything below it is guarded by map_lock. All address spaces share the level-3 tables of the hypervisor's slots, so a
- * mapping made here is at once visible everywhere; page-table pages are therefore never freed, and level-4 entries never change
- * once guests exist.
+ * hyp_l4 and everything below it is guarded by map_lock. All address spaces share the level-3 tables of the hypervisor's
+ * slots, so a mapping made here is at once visible everywhere; page-table pages are therefore never freed, and level-4
+ * entries never change once guests exist.
  */
 
 #include <core/panic.h>

@@ -11,14 +11,15 @@ extern pte_t *hyp_l4;
 void map_fill_hyp_slots(pte_t *l4);
 
 /*
- * Map [va, va + n pages) to m… with flags (PTE_HYP_*), using large pages where alignment allows; those cannot be taken apart again. 0 or -ENOMEM.
- * New mappings over old ones need a flush by the caller.
+ * Map [va, va + n pages) to m… with flags (PTE_HYP_*), using large pages where alignment allows; those cannot be taken
+ * apart again. 0 or -ENOMEM. New mappings over old ones need a flush by the caller.
  */
 int __must_check map_pages(u64 va, mfn_t m, u64 n, u64 flags);
 /* Remove 4 KiB mappings; page-table pages stay. Flushes all CPUs. */
 void unmap_pages(u64 va, u64 n);
 /*
- * Map the 2 MiB at va, all 512 pages of it, to one frame. All callers must mean the same frame and flags: the table is shared. Boot; panics without memory.
+ * Map the 2 MiB at va, all 512 pages of it, to one frame. All callers must mean the same frame and flags: the table is
+ * shared. Boot; panics without memory.
  */
 void map_repeat(u64 va, mfn_t m, u64 flags);
 /* The frame behind a hypervisor address outside the direct map, mfn 0 when there is none. */

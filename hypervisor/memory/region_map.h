@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Which parts of the frame table hold a domain's frames: a sparse count per region, so that finding all its frames costs O(owned). */
+/*
+ * Which parts of the frame table hold a domain's frames: a sparse count per region, so that finding all its frames costs
+ * O(owned).
+ */
 #ifndef MEMORY_REGION_MAP_H
 #define MEMORY_REGION_MAP_H
 

@@ -2,15 +2,16 @@
 /* The TLB epoch clock and flushes on sets of CPUs. */
 
 /*
- * clock = epoch << 1 | read. Reading the epoch for a frame sets `read`; a flush that finds it set advances the epoch and clears it. So
- * the clock is written once per pair of (something unmapped, something flushed) and not on every CR3 load.
+ * clock = epoch << 1 | read. Reading the epoch for a frame sets `read`; a flush that finds it set advances the epoch and
+ * clears it. So the clock is written once per pair of (something unmapped, something flushed) and not on every CR3 load.
  *
  * Why a later CPU epoch proves a flush: the frame's epoch e is read after the last mapping was removed (a locked
- * instruction). A CPU's epoch t is read before its flush. If t > e, the clock advanced after e was read, hence t was read, and the flush done,
- * after the mapping was gone.
+ * instruction). A CPU's epoch t is read before its flush. If t > e, the clock advanced after e was read, hence t was read,
+ * and the flush done, after the mapping was gone.
  *
- * A frame keeps only 16 bits of e. CPUs that lag EPOCH_LAG_MAX or more are always taken to need a flush; for the others the difference
- * t - e of the low halves is ambiguous only when e is so old that saying "needs a flush" is merely wasteful.
+ * A frame keeps only 16 bits of e. CPUs that lag EPOCH_LAG_MAX or more are always taken to need a flush; for the others
+ * the difference t - e of the low halves is ambiguous only when e is so old that saying "needs a flush" is merely
+ * wasteful.
  */
 
 #include <core/percpu.h>

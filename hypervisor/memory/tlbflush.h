@@ -2,9 +2,9 @@
 /*
  * TLB flushing across CPUs, and the epoch clock that tells which flushes can be left out.
  *
- * The clock advances when a CPU flushes and somebody has read the clock since it last advanced. Each CPU remembers the epoch at which its last
- * full flush began; a frame remembers (16 bits) the epoch at which it last stopped being mapped in some way. A CPU whose
- * flush epoch is later than the frame's holds no stale translation of it.
+ * The clock advances when a CPU flushes and somebody has read the clock since it last advanced. Each CPU remembers the
+ * epoch at which its last full flush began; a frame remembers (16 bits) the epoch at which it last stopped being mapped in
+ * some way. A CPU whose flush epoch is later than the frame's holds no stale translation of it.
  *
  * "Full" means all but global entries: the hypervisor makes global only what it never unmaps, guests cannot.
  */
@@ -25,7 +25,10 @@ void tlb_flush_mask(const cpumask_t *mask);
 /* One page. */
 void tlb_flush_page_mask(const cpumask_t *mask, u64 va);
 void tlb_flush_page_local(u64 va);
-/* tlb_filter(), then tlb_flush_mask() if anything is left: before something that stopped being mapped at the epoch is used otherwise. */
+/*
+ * tlb_filter(), then tlb_flush_mask() if anything is left: before something that stopped being mapped at the epoch is used
+ * otherwise.
+ */
 void tlb_flush_since(const cpumask_t *mask, u16 epoch);
 
 #endif

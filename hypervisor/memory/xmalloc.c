@@ -2,8 +2,9 @@
 /* Small objects: one-page slabs of equal objects; whole pages above. */
 
 /*
- * A slab is a page that starts with struct slab; objects follow, so an object's address is never page-aligned. Whole-page allocations are
- * page-aligned and keep their length in pages in the frame word, where a type count would be (hypervisor frames have none).
+ * A slab is a page that starts with struct slab; objects follow, so an object's address is never page-aligned. Whole-page
+ * allocations are page-aligned and keep their length in pages in the frame word, where a type count would be (hypervisor
+ * frames have none).
  *
  * A slab is on its class's list while it has a free object. An empty one is given back unless it is the only one on the list.
  */

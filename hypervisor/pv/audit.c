@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The audit: recount every reference of every frame from scratch, and compare with the frame table. Debug key 'a' (debug/dump.c). */
+/*
+ * The audit: recount every reference of every frame from scratch, and compare with the frame table. Debug key 'a'
+ * (debug/dump.c).
+ */
 
 /*
- * References are found from those who hold them: the entries of all valid tables, base tables and pins, descriptor-table frames, tables
- * on the stack of a pending job (whose first `index` entries count) and results that wait, and what other modules report (memory/audit.h). Frame
- * by frame they must equal what the word says.
+ * References are found from those who hold them: the entries of all valid tables, base tables and pins, descriptor-table
+ * frames, tables on the stack of a pending job (whose first `index` entries count) and results that wait, and what other
+ * modules report (memory/audit.h). Frame by frame they must equal what the word says.
  *
  * The tallies need 8 bytes per frame; so that this works when memory is short, they cover a window of the machine's frames, and
  * everything is walked once per window.
@@ -70,7 +73,10 @@ void audit_type(mfn_t m, enum frame_type type)
 	t->tcount++;
 }
 
-/* --- where references are ------------------------------------------------------------------------------------------------------ */
+/*
+ * --- where references are
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void walk_l1(mfn_t m, unsigned n)
 {
@@ -168,7 +174,10 @@ static void walk_domain(struct domain *d)
 	(void)!domain_for_each_frame(d, &cursor, walk_frame, NULL);
 }
 
-/* --- comparison ---------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- comparison
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void check_frame(mfn_t m, const struct tally *t)
 {
@@ -176,8 +185,8 @@ static void check_frame(mfn_t m, const struct tally *t)
 	u64 tcount = t->tcount, count = t->count;
 
 	/*
-	 * The hypervisor's own frames and free ones have no references that anybody could find, except what tools map, and pages that
-	 * were taken out of sharing while somebody had them mapped (unshare_free_page).
+	 * The hypervisor's own frames and free ones have no references that anybody could find, except what tools map, and
+	 * pages that were taken out of sharing while somebody had them mapped (unshare_free_page).
 	 */
 	if (frame_owner(f) >= DOMID_FIRST_RESERVED && !(f.v & FRAME_SHARED) && (frame_owner(f) != DOMID_XEN || f.v & FRAME_ALLOCATED)) {
 		if (count || tcount)

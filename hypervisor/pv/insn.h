@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding one 64-bit-mode instruction: a pure function of its bytes, shared by page-table write and privileged-operation emulation. */
+/*
+ * Decoding one 64-bit-mode instruction: a pure function of its bytes, shared by page-table write and privileged-operation
+ * emulation.
+ */
 #ifndef PV_INSN_H
 #define PV_INSN_H
 
@@ -30,17 +33,18 @@ struct insn {
 #define INSN_NO_REG	0xff
 
 /*
- * Decode the instruction at the start of n bytes. 0; -ENODATA when n bytes are not enough to see all of it; -EINVAL when it is
- * longer than INSN_MAX, VEX/EVEX/XOP encoded, or has an opcode whose shape this decoder does not know. It knows: all of the one-byte map;
- * of 0F the privileged ones, MOV CR/DR, MSRs, CPUID, bit tests, XADD, CMPXCHG, MOVZX/MOVSX, CMPXCHG8B, SYSCALL/SYSRET, group 7, MOVNTI.
- * Source: Intel SDM vol. 2 ch. 2 and app. A.
+ * Decode the instruction at the start of n bytes. 0; -ENODATA when n bytes are not enough to see all of it; -EINVAL when
+ * it is longer than INSN_MAX, VEX/EVEX/XOP encoded, or has an opcode whose shape this decoder does not know. It knows: all
+ * of the one-byte map; of 0F the privileged ones, MOV CR/DR, MSRs, CPUID, bit tests, XADD, CMPXCHG, MOVZX/MOVSX,
+ * CMPXCHG8B, SYSCALL/SYSRET, group 7, MOVNTI. Source: Intel SDM vol. 2 ch. 2 and app. A.
  */
 int __must_check insn_decode(const u8 *bytes, unsigned n, struct insn *out);
 
 /* Is the ModRM operand in memory? */
 static inline bool insn_is_mem(const struct insn *i) { return i->has_modrm && i->mod != 3; }
 /*
- * Linear address of the memory operand, the instruction being at regs->rip. seg_base is that of FS or GS when i->seg names one, else unused.
+ * Linear address of the memory operand, the instruction being at regs->rip. seg_base is that of FS or GS when i->seg names
+ * one, else unused.
  */
 u64 insn_address(const struct insn *i, const struct cpu_user_regs *regs, u64 seg_base);
 /* General register 0..15 in a frame. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Page tables of PV guests: the interface between the files pv/pt_*.c, pv/ptwrite.c and the MMU hypercalls. Theory: pv/pagetable.c. */
+/*
+ * Page tables of PV guests: the interface between the files pv/pt_*.c, pv/ptwrite.c and the MMU hypercalls. Theory:
+ * pv/pagetable.c.
+ */
 #ifndef PV_PAGETABLE_H
 #define PV_PAGETABLE_H
 
@@ -8,9 +11,10 @@
 
 /* --- pv/pt_entry.c: references of single entries --- */
 /*
- * Take the references for a present or absent level-1 entry in a table of d, naming a frame of pg_owner (d itself, a domain that d may map,
- * dom_io or dom_xen). *e is brought into the form in which it may be stored. 0; -EINVAL no such frame of pg_owner, unsupported bits;
- * -EPERM device memory that is not d's; -EBUSY the frame may not be mapped writable, or has too many references.
+ * Take the references for a present or absent level-1 entry in a table of d, naming a frame of pg_owner (d itself, a
+ * domain that d may map, dom_io or dom_xen). *e is brought into the form in which it may be stored. 0; -EINVAL no such
+ * frame of pg_owner, unsupported bits; -EPERM device memory that is not d's; -EBUSY the frame may not be mapped writable,
+ * or has too many references.
  */
 int __must_check pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e);
 /* Drop the references of a level-1 entry that was stored in a table of d. */
@@ -26,24 +30,25 @@ static inline pte_t *pt_table(mfn_t m) { return mfn_to_virt(m); }
 
 /* --- pv/pt_job.c: validation and release, with the domain's pt_lock --- */
 /*
- * Take the lock, finishing first what is pending. -ERESTART: that takes longer, the lock is not held, the hypercall must be restarted; -EINVAL: d has no
- * page tables or is dying.
+ * Take the lock, finishing first what is pending. -ERESTART: that takes longer, the lock is not held, the hypercall must
+ * be restarted; -EINVAL: d has no page tables or is dying.
  */
 int __must_check pt_lock(struct domain *d);
 void pt_unlock(struct domain *d);
 /*
- * Finish what is pending: 0, or -ERESTART when that takes longer. An operation on tables ends with this, so that a guest which is told that a table is
- * one no more finds it so.
+ * Finish what is pending: 0, or -ERESTART when that takes longer. An operation on tables ends with this, so that a guest
+ * which is told that a table is one no more finds it so.
  */
 int __must_check pt_finish(struct domain *d);
 /*
- * Lock held, nothing pending: pt_get_table(d, m, level) is about to be called; drop now what it would drop first: the outcome of another request of this
- * vCPU, and with it, perhaps, a whole tree. For callers that look at tables before they call it. 0, -ERESTART.
+ * Lock held, nothing pending: pt_get_table(d, m, level) is about to be called; drop now what it would drop first: the
+ * outcome of another request of this vCPU, and with it, perhaps, a whole tree. For callers that look at tables before they
+ * call it. 0, -ERESTART.
  */
 int __must_check pt_settle(struct domain *d, mfn_t m, unsigned level);
 /*
- * Lock held, nothing pending: take a reference to m as a table of level 1..4, checking it if it is none yet. 0; -EINVAL; -ERESTART: validation
- * is pending: unlock and restart; the same request on the same vCPU then gets the result.
+ * Lock held, nothing pending: take a reference to m as a table of level 1..4, checking it if it is none yet. 0; -EINVAL;
+ * -ERESTART: validation is pending: unlock and restart; the same request on the same vCPU then gets the result.
  */
 int __must_check pt_get_table(struct domain *d, mfn_t m, unsigned level);
 /* Lock held, nothing pending: drop one; may leave a release pending. */
@@ -56,13 +61,21 @@ int __must_check pt_begin_type(struct domain *d, mfn_t m, unsigned t);
 /* --- pv/pt_update.c: changing entries of live tables --- */
 enum { PT_PRESERVE_AD = 1 };
 /*
- * Store `new` as entry `index` of the page-table frame of d, checked. A frame of d that is no page table is simply written. With `expected`, only if the entry
- * has that value (A and D bits included); else -EAGAIN and *expected is what it has. Errors of pt_get_l1e() and pt_get_table().
+ * Store `new` as entry `index` of the page-table frame of d, checked. A frame of d that is no page table is simply
+ * written. With `expected`, only if the entry has that value (A and D bits included); else -EAGAIN and *expected is what
+ * it has. Errors of pt_get_l1e() and pt_get_table().
  */
-int __must_check pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags, u64 *expected);
-/* The level-1 table that maps va below a level-4 table of d: takes a reference (pt_put_l1_table). MFN_INVALID when there is none. */
+int __must_check pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags,
+			   u64 *expected);
+/*
+ * The level-1 table that maps va below a level-4 table of d: takes a reference (pt_put_l1_table). MFN_INVALID when there
+ * is none.
+ */
 mfn_t pt_walk_l1(struct domain *d, mfn_t l4, u64 va);
-/* The entry of level `level` for va and, if out_table is not NULL, the table that it is in. Not present when a level above is missing. */
+/*
+ * The entry of level `level` for va and, if out_table is not NULL, the table that it is in. Not present when a level above
+ * is missing.
+ */
 pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table);
 
 /* --- pv/pt_base.c --- */

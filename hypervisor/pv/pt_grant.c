@@ -2,10 +2,10 @@
 /* Grant mappings in PV page tables. */
 
 /*
- * The entry holds references of its own, like any other level-1 entry, and loses them like any other: by pv_grant_unmap(), by the guest
- * overwriting it, or when its table is released. The grant table's mapping record holds another set. So neither the guest nor the death of
- * either domain can make the counts wrong, whichever goes first. A table with such an entry cannot become valid again once it
- * has been released: the entry names another domain's frame.
+ * The entry holds references of its own, like any other level-1 entry, and loses them like any other: by pv_grant_unmap(),
+ * by the guest overwriting it, or when its table is released. The grant table's mapping record holds another set. So
+ * neither the guest nor the death of either domain can make the counts wrong, whichever goes first. A table with such an
+ * entry cannot become valid again once it has been released: the entry names another domain's frame.
  */
 
 #include <lib/errno.h>

@@ -2,9 +2,9 @@
 /* Validation and release of page-table trees: the preemptible job of a domain. See the theory in pv/pagetable.c. */
 
 /*
- * A stack element is a table whose entries 0..index-1 have their references. Validation moves index up to 512, release down to 0. A validation
- * that fails turns into a release from where it is, so that exactly what was done is undone: the entry it failed at
- * has no references yet, neither has any entry that leads down to it.
+ * A stack element is a table whose entries 0..index-1 have their references. Validation moves index up to 512, release
+ * down to 0. A validation that fails turns into a release from where it is, so that exactly what was done is undone: the
+ * entry it failed at has no references yet, neither has any entry that leads down to it.
  *
  * Level-1 tables, 512 entries without further depth, are done in one go.
  */
@@ -23,7 +23,10 @@
 /* Work per time the lock is held: level-1 tables count 32, other entries 1. About a millisecond. */
 #define BUDGET		1024
 
-/* --- outcomes ------------------------------------------------------------------------------------------------------------------ */
+/*
+ * --- outcomes
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 /* mfn << 16 | level << 12 | error: with error 0 the slot holds a type reference. */
 static u64 outcome(mfn_t m, unsigned level, int rc)
@@ -42,7 +45,10 @@ static u64 *outcome_slot(struct domain *d)
 	return v->domain == d && v->pv ? &v->pv->pt_result : &d->pv->pt_job->other_result;
 }
 
-/* --- stack --------------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- stack
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void push(struct pt_job *job, mfn_t m, unsigned level, unsigned index)
 {
@@ -66,7 +72,10 @@ static void start(struct pt_job *job, enum pt_job_mode mode, mfn_t m, unsigned l
 	push(job, m, level, mode == PT_JOB_RELEASE ? PT_ENTRIES : 0);
 }
 
-/* --- validation ---------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- validation
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 int pt_begin_type(struct domain *d, mfn_t m, unsigned t)
 {
@@ -191,7 +200,10 @@ static unsigned validate_step(struct domain *d, struct pt_job *job)
 	return cost;
 }
 
-/* --- release ------------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- release
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void release_l1(struct domain *d, mfn_t m, unsigned n)
 {
@@ -236,7 +248,10 @@ static unsigned release_step(struct domain *d, struct pt_job *job)
 	return 1;
 }
 
-/* --- running ------------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- running
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Work on what is pending: 0 when there is nothing left, -ERESTART when time is up. Lock held. */
 static int run(struct domain *d, bool preemptible)
@@ -352,7 +367,10 @@ void pt_put_l1_table(struct domain *d, mfn_t m)
 	spin_unlock(&d->pv->pt_lock);
 }
 
-/* --- life cycle ---------------------------------------------------------------------------------------------------------------- */
+/*
+ * --- life cycle
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static int pagetables_create(struct domain *d)
 {
@@ -407,7 +425,12 @@ static int drop_vcpu_tables(struct domain *d)
 
 		if (!v->pv)
 			continue;
-		if ((rc = drop_base(d, &v->pv->kernel_l4)) || (rc = drop_base(d, &v->pv->user_l4)) || (rc = drop_outcome(d, &v->pv->pt_result)))
+		rc = drop_base(d, &v->pv->kernel_l4);
+		if (!rc)
+			rc = drop_base(d, &v->pv->user_l4);
+		if (!rc)
+			rc = drop_outcome(d, &v->pv->pt_result);
+		if (rc)
 			return rc;
 	}
 	return drop_outcome(d, &d->pv->pt_job->other_result);

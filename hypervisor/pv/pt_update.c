@@ -14,8 +14,9 @@ pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_t
 	mfn_t t = l4;
 
 	/*
-	 * No lock: below a table that somebody references everything is valid. If the tables change under us we may follow a frame that is no
-	 * table any more, hence the look at its word; what we find is then as good as any answer, and whoever uses it takes references.
+	 * No lock: below a table that somebody references everything is valid. If the tables change under us we may follow
+	 * a frame that is no table any more, hence the look at its word; what we find is then as good as any answer, and
+	 * whoever uses it takes references.
 	 */
 	for (unsigned l = 4;; l--) {
 		frame_t f = frame_read(t);

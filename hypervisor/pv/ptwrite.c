@@ -2,11 +2,13 @@
 /* Emulation of direct writes to page tables: the guest writes an entry in a page that is mapped read-only because it is a table. */
 
 /*
- * The write becomes a checked update (pv/pt_update.c). Only writes that lie in one aligned entry are emulated, by the instructions that
- * kernels use on page tables. Anything else, and anything that is refused, is reflected to the guest as the fault that it is.
+ * The write becomes a checked update (pv/pt_update.c). Only writes that lie in one aligned entry are emulated, by the
+ * instructions that kernels use on page tables. Anything else, and anything that is refused, is reflected to the guest as
+ * the fault that it is.
  *
- * The guest's memory is read through its own mapping, which may fault; the value to be replaced is read from the table frame and given to the
- * update as a condition, so that a read-modify-write is atomic. On a change in between, nothing is done and the instruction faults again.
+ * The guest's memory is read through its own mapping, which may fault; the value to be replaced is read from the table
+ * frame and given to the update as a condition, so that a read-modify-write is atomic. On a change in between, nothing is
+ * done and the instruction faults again.
  */
 
 #include <domain/guest_copy.h>

@@ -218,7 +218,6 @@ static bool model_now(void)
 			ok &= model_type(&domains[owner_of(m)], m, FRAME_WRITABLE);
 	}
 	for (unsigned d = 0; d < 2; d++) {
-		ok &= model_base(&domains[d], mfn(0) .v ? mfn(0) : pt_result_mfn(0));
 		for (unsigned v = 0; v < VCPUS; v++) {
 			struct pv_vcpu *pv = &pv_vcpus[d][v];
 			mfn_t r = pt_result_mfn(pv->pt_result);
