@@ -133,6 +133,6 @@ int pv_get_debugreg(const struct vcpu *v, unsigned reg, u64 *val)
 		return -EINVAL;
 	if (reg == 4 || reg == 5)
 		reg += 2;
-	*val = v->pv->dr[reg];
+	*val = v->pv->dr[index_nospec(reg, 8)];
 	return 0;
 }

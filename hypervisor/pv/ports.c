@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A PV guest's port I/O. Two questions: may the code that runs do port I/O (I/O privilege level, else the permission bitmap that its kernel registered;
- * "no" is #GP), and may the domain use the port ("no" reads as ones). Three groups of ports of the hardware domain are shared
- * with the hypervisor: the PIC and PIT are ours alone, the RTC and PCI configuration are accessed for it.
+ * "no" is #GP), and may the domain use the port ("no" reads as ones). Two groups of ports that the hardware domain may use are shared
+ * with the hypervisor and accessed on its behalf: the RTC and PCI configuration.
  */
 #include <core/pci.h>
 #include <core/rtc.h>
@@ -18,12 +18,6 @@
 static bool range_hits(u16 port, unsigned bytes, u16 first, u16 last)
 {
 	return port <= last && port + bytes > first;
-}
-
-/* Interrupt controllers and timer, which only the hypervisor programs. */
-static bool is_ours(u16 port, unsigned bytes)
-{
-	return range_hits(port, bytes, 0x20, 0x21) || range_hits(port, bytes, 0xa0, 0xa1) || range_hits(port, bytes, 0x40, 0x43);
 }
 
 bool pv_iopl_ok(const struct vcpu *v)
@@ -61,7 +55,7 @@ bool pv_port_access_ok(u16 port, unsigned bytes)
 
 static bool domain_may_use(const struct domain *d, u16 port, unsigned bytes)
 {
-	return d->ioports && rangeset_contains(d->ioports, port, port + bytes - 1) && !(d->hardware && is_ours(port, bytes));
+	return rangeset_contains(d->ioports, port, port + bytes - 1);
 }
 
 static u32 all_ones(unsigned bytes)

@@ -134,6 +134,19 @@ void pv_load_cr4(const struct vcpu *v)
 		write_cr4(want);
 }
 
+/* Domain whose guest ran last on this CPU; none: DOMID_INVALID. */
+static DEFINE_PER_CPU(u16, last_domain) = DOMID_INVALID;
+
+/* What one domain has taught the branch predictors must not steer another (Intel SDM vol. 4, AMD APM vol. 2: PRED_CMD). */
+static void separate_predictions(const struct domain *d)
+{
+	if (this_cpu(last_domain) == d->id)
+		return;
+	if (cpu_has(FEAT_IBPB) && this_cpu(last_domain) != DOMID_INVALID)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+	this_cpu(last_domain) = d->id;
+}
+
 static void load_tables(struct vcpu *v)
 {
 	struct pv_vcpu *pv = v->pv;
@@ -152,6 +165,7 @@ void pv_switch_to(struct vcpu *v)
 {
 	struct pv_vcpu *pv = v->pv;
 
+	separate_predictions(v->domain);
 	load_tables(v);
 	load_segments(pv);
 	pv_load_cr4(v);

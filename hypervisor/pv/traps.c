@@ -175,16 +175,18 @@ static bool spurious_fault(const struct cpu_user_regs *regs, u64 va)
 	bool repeated = last->rip == regs->rip && last->va == va;
 
 	*last = (struct last_fault){ .rip = regs->rip, .va = va };
-	if (repeated || is_idle_vcpu(current) || !current->pv || (va >= HYP_VIRT_START && va < HYP_VIRT_END) || !is_canonical(va))
+	if (repeated || regs->error_code & PF_RSVD || !current->pv || (va >= HYP_VIRT_START && va < HYP_VIRT_END) || !is_canonical(va))
 		return false;
 	return access_allowed(va, regs->error_code);
 }
 
 static bool hypervisor_page_fault(struct cpu_user_regs *regs, u64 va)
 {
-	/* Loading a segment register for a guest. Mapping needs locks and TLB flushes, so not with interrupts off. */
-	if (regs->rflags & RFLAGS_IF && !is_idle_vcpu(current) && in_ldt_window(va))
+	/* Reading a descriptor for a guest. Mapping needs locks and TLB flushes, so not where interrupts were off. */
+	if (regs->rflags & RFLAGS_IF && current->pv && in_ldt_window(va)) {
+		local_irq_enable();
 		return pv_map_ldt_page(va - PV_LDT_VA(current));
+	}
 	return spurious_fault(regs, va);
 }
 

@@ -59,5 +59,9 @@ void cpuid_init(void)
 		}
 	if (f->max_ext_leaf >= 0x80000007)
 		f->words[CPUID_87_D] = cpuid(0x80000007, 0).d;
+	if (f->max_ext_leaf >= 0x80000008)
+		f->words[CPUID_88_B] = cpuid(0x80000008, 0).b;
+	if (f->words[CPUID_7_D] >> 26 & 1)
+		f->words[CPUID_88_B] |= 1U << FEAT_IBPB % 32;
 	f->phys_bits = f->max_ext_leaf >= 0x80000008 ? cpuid(0x80000008, 0).a & 0xff : 36;
 }

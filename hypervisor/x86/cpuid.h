@@ -16,7 +16,7 @@ static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
 }
 
 /* Feature words gathered once at boot; CPU_FEAT(word, bit) names one bit. */
-enum cpuid_word { CPUID_1_C, CPUID_1_D, CPUID_7_B, CPUID_7_C, CPUID_7_D, CPUID_81_C, CPUID_81_D, CPUID_87_D, CPUID_D1_A, CPUID_WORDS };
+enum cpuid_word { CPUID_1_C, CPUID_1_D, CPUID_7_B, CPUID_7_C, CPUID_7_D, CPUID_81_C, CPUID_81_D, CPUID_87_D, CPUID_88_B, CPUID_D1_A, CPUID_WORDS };
 #define CPU_FEAT(word, bit)	((word) * 32 + (bit))
 
 #define FEAT_MWAIT	CPU_FEAT(CPUID_1_C, 3)
@@ -47,6 +47,7 @@ enum cpuid_word { CPUID_1_C, CPUID_1_D, CPUID_7_B, CPUID_7_C, CPUID_7_D, CPUID_8
 #define FEAT_RDTSCP	CPU_FEAT(CPUID_81_D, 27)
 #define FEAT_LM		CPU_FEAT(CPUID_81_D, 29)
 #define FEAT_INVARIANT_TSC CPU_FEAT(CPUID_87_D, 8)
+#define FEAT_IBPB	CPU_FEAT(CPUID_88_B, 12)	/* also set when 7.edx says so, as Intel does */
 #define FEAT_XSAVEOPT	CPU_FEAT(CPUID_D1_A, 0)
 #define FEAT_XSAVEC	CPU_FEAT(CPUID_D1_A, 1)
 
