@@ -2,8 +2,11 @@
 /*
  * Comparing the TSCs of two CPUs.
  *
- * First both take turns, under a lock, at reading the TSC and comparing with the last value either has seen: one that went back
- * shows an offset. Only then the offset is measured, by the shortest of many round trips. One pair of CPUs at a time.
+ * First both take turns, under a lock, at reading the TSC and comparing it with the last value either has seen: one that went back
+ * shows an offset, even of a few ticks. Then the source answers the target with its TSC, several times: an answer that does not lie
+ * between the target's readings before and after shows an offset too, also when the CPUs did not really run side by side in the
+ * first part (virtual ones need not). If there is an offset, the shortest of many such round trips gives it. One pair of CPUs at a
+ * time.
  */
 #include <core/tsc_sync.h>
 #include <x86/atomic.h>
@@ -11,22 +14,22 @@
 #include <x86/msr.h>
 
 #define WARP_ROUNDS	2000
+#define TRIPS_LEAST	10
 #define TRIPS		200
 #define SPINS_MAX	200000000UL	/* about a second */
 
 static struct {
 	u32 here;		/* CPU + 1 of a target that waits */
-	u32 step;		/* advanced by both in turn */
+	u32 step;		/* advanced in turn: 1 and other odd ones by the source, even ones by the target */
 	u32 lock;
 	u64 last, warp;
 	u64 stamp;
 } sync;
 
-/* Advance in turn: even steps are the target's, odd ones the source's. */
-static bool wait_step(u32 step)
+static bool wait_for(const u32 *word, u32 value)
 {
 	for (u64 i = 0; i < SPINS_MAX; i++) {
-		if (atomic_load(&sync.step) == step)
+		if (atomic_load(word) == value)
 			return true;
 		cpu_relax();
 	}
@@ -50,62 +53,66 @@ static void warp_rounds(void)
 
 bool tsc_sync_source(unsigned cpu)
 {
-	u32 step = 1;
-	u64 spins = 0;
+	u32 step = 2;
 
-	while (atomic_load(&sync.here) != cpu + 1) {
-		if (++spins > SPINS_MAX)
-			return false;
-		cpu_relax();
-	}
-	sync.last = sync.warp = 0;
-	atomic_store(&sync.step, step);
-	warp_rounds();
-	/* The target answers with step 2 when it is through too, and goes on to the round trips only if there was a warp. */
-	if (!wait_step(2))
+	if (!wait_for(&sync.here, cpu + 1))
 		return false;
-	if (sync.warp) {
-		for (unsigned i = 0; i < TRIPS; i++) {
-			if (!wait_step(2 + 2 * i))
-				return false;
-			sync.stamp = rdtsc_ordered();
-			atomic_store(&sync.step, 3 + 2 * i);
+	sync.last = sync.warp = 0;
+	atomic_store(&sync.step, 1);
+	warp_rounds();
+	/* Answer every even step with the next odd one, until the target has enough. */
+	for (u64 spins = 0; atomic_load(&sync.here) == cpu + 1; spins++) {
+		if (spins > SPINS_MAX)
+			return false;
+		if (atomic_load(&sync.step) != step) {
+			cpu_relax();
+			continue;
 		}
-	} else {
-		atomic_store(&sync.step, 3);
+		sync.stamp = rdtsc_ordered();
+		atomic_store(&sync.step, step + 1);
+		step += 2;
+		spins = 0;
 	}
-	while (atomic_load(&sync.here) == cpu + 1)
-		cpu_relax();
 	return true;
+}
+
+/* The round trips; both CPUs' rounds are over with the source's first answer, so then `warp` is final. */
+static s64 measure_offset(void)
+{
+	u64 best = ~0UL;
+	s64 offset = 0;
+	bool differs = false;
+
+	for (u32 i = 0; i < TRIPS; i++) {
+		u64 before = rdtsc_ordered(), after;
+
+		atomic_store(&sync.step, 2 + 2 * i);
+		if (!wait_for(&sync.step, 3 + 2 * i))
+			break;
+		after = rdtsc_ordered();
+		differs |= sync.warp || sync.stamp < before || sync.stamp > after;
+		if (after - before < best) {
+			best = after - before;
+			offset = (s64)(sync.stamp - (before + best / 2));
+		}
+		if (!differs && i >= TRIPS_LEAST)
+			break;
+	}
+	return differs ? offset : 0;
 }
 
 bool tsc_sync_target(unsigned cpu, s64 *offset)
 {
-	u64 best = ~0UL;
+	bool came;
 
 	*offset = 0;
 	atomic_store(&sync.step, 0);
 	atomic_store(&sync.here, cpu + 1);
-	if (!wait_step(1)) {
-		atomic_store(&sync.here, 0);
-		return false;
-	}
-	warp_rounds();
-	for (unsigned i = 0; i < TRIPS; i++) {
-		u64 before = rdtsc_ordered(), after;
-
-		atomic_store(&sync.step, 2 + 2 * i);
-		if (!wait_step(3 + 2 * i))
-			break;
-		after = rdtsc_ordered();
-		/* The source has seen all of both CPUs' rounds by its answer, so `warp` is final. */
-		if (!sync.warp)
-			break;
-		if (after - before < best) {
-			best = after - before;
-			*offset = (s64)(sync.stamp - (before + best / 2));
-		}
+	came = wait_for(&sync.step, 1);
+	if (came) {
+		warp_rounds();
+		*offset = measure_offset();
 	}
 	atomic_store(&sync.here, 0);
-	return true;
+	return came;
 }
