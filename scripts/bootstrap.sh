@@ -4,7 +4,7 @@
 BASE_PACKAGES="busybox-static cpio gcc kmod libc6-dev libxen-dev make python3 qemu-system-x86 xz-utils
 	liblz4-dev liblzma-dev libzstd-dev zlib1g-dev"
 GRUB_PACKAGES="grub-common grub-pc-bin mtools xorriso"
-TEST_PACKAGES="$GRUB_PACKAGES e2fsprogs lz4 zstd"
+TEST_PACKAGES="$GRUB_PACKAGES gdb"
 
 # say TEXT: a line for the user; standard output belongs to whatever runs in Domain 0.
 say() {

@@ -2,7 +2,7 @@
 """The console: Domain 0's terminal, the hypervisor's debug keys, and its log."""
 import re
 
-from harness import audit, check, hypervisor_keys, test, wait_prompt
+from harness import SWITCH_INPUT, audit, check, hypervisor_keys, test, wait_prompt
 
 LINES = 3000
 
@@ -68,6 +68,19 @@ def debug_keys(t):
     audit(m)
     m.type('echo alive-$((1 + 1))\n')
     m.expect(r'^alive-2$', timeout=60)
+
+
+@test(ours=True)
+def panic_backtrace(t):
+    """A panic names the functions it came through, and restarts the machine."""
+    m = prompt(t)
+    m.type(SWITCH_INPUT + 'C')
+    m.expect(r'\*\*\* PANIC on CPU\d+: debug key C', timeout=60)
+    m.wait_event('RESET', 60)
+    m.expect(r'rebooting')
+    for name in ('crash', 'run', 'work'):
+        check(re.search(rf'\b{name}\+0x', m.before), f'no {name}() in the backtrace: {m.before}')
+    m.wait_agent()
 
 
 @test()
