@@ -49,6 +49,17 @@ static u64 *any_frame(void)
 	return pool[below(FRAMES)];
 }
 
+/* Any frame of the machine but those of our own that are not in the pool: we would write into ourselves. */
+static u64 foreign_mfn(void)
+{
+	volatile u64 pfn = ~0ul;
+	u64 mfn = below(1ul << 17);
+	struct trap t;
+
+	CATCH(&t, pfn = mfn_to_pfn(mfn));
+	return pfn < start_info->nr_pages && pfn_to_mfn(pfn) == mfn ? virt_to_mfn(any_frame()) : mfn;
+}
+
 /* A frame number, mostly of the pool; now and then the grant table's, a device's, or none. */
 static u64 any_mfn(void)
 {
@@ -56,8 +67,8 @@ static u64 any_mfn(void)
 	case 1: return pte_mfn(*pt_walk(GRANT_VA, 1));
 	case 2: return 0xfee00;
 	case 3: return 0xb8;
-	case 4: return rnd() & 0xffffffffff;
-	case 5: return below(1ul << 17);
+	case 4: return (rnd() & 0xffffffffff) | 1ul << 20;
+	case 5: return foreign_mfn();
 	default: return virt_to_mfn(any_frame());
 	}
 }
