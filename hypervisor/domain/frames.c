@@ -177,6 +177,8 @@ int unshare_page(void *va)
 		BUG_ON(!(x.v & FRAME_SHARED));
 	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, HEAP_HYP_WORD));
 	shared_page_gone(x);
+	/* From now on the hypervisor trusts what is in it. */
+	tlb_flush_since(&cpu_online, tlb_epoch());
 	return 0;
 }
 

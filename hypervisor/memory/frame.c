@@ -40,6 +40,8 @@ bool frame_get(mfn_t m, u16 owner)
 
 static void free_frame(mfn_t m, u16 owner)
 {
+	/* The heap keeps its lists in free frames: no CPU may be able to write there by a translation that it still has. */
+	tlb_flush_since(&cpu_online, frame_epoch(frame_read(m)));
 	if (owner == DOMID_XEN)
 		free_pages(mfn_to_virt(m), 0);
 	else

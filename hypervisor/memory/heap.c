@@ -10,8 +10,8 @@
  * memory below a power of two is exactly the lower zones. Allocation takes the highest zone it may, to keep low memory for
  * devices that need it.
  *
- * A frame may be mapped in some TLB when it is freed. It is flushed when it is allocated, and only on CPUs that have not
- * flushed since.
+ * No TLB can have a writable translation of a frame when it is freed, since the lists are in the frames (frame.c, frames.c see to it).
+ * Read-only ones are flushed when it is allocated, and only on CPUs that have not flushed since.
  *
  * Everything is guarded by heap_lock, except the words of frames that are allocated.
  */

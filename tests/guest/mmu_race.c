@@ -274,6 +274,37 @@ TEST(stale_mapping_of_released_frame)
 	page_free(page);
 }
 
+TEST(stale_write_to_free_frame)
+{
+	/*
+	 * No second vCPU needed: the translations of a page are removed without a flush, the frame is given back, and then
+	 * written through what the TLB remembers, all over. The hypervisor must not keep anything of its own in a frame that
+	 * a TLB may still know.
+	 */
+	u64 *page = page_alloc(), pfn = virt_to_pfn(page);
+
+	CHECK_EQ(map_new(SCRATCH_VA, 0), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		u64 mfn = pfn_to_mfn(pfn), frame = mfn, got = pfn;
+		struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
+		struct trap t;
+
+		CHECK_EQ(map_va(SCRATCH_VA, MAKE_PTE(mfn, PTE_RW)), 0);
+		set_xen_guest_handle(r.extent_start, &frame);
+		WRITE_ONCE(stale[0], 1);
+		CHECK_EQ(HCALL(update_va_mapping, SCRATCH_VA, 0, UVMF_NONE), 0);
+		CHECK_EQ(HCALL(update_va_mapping, page, 0, UVMF_NONE), 0);
+		REQUIRE_EQ(HCALL(memory_op, XENMEM_decrease_reservation, &r), 1);
+		CATCH(&t, for (unsigned k = 0; k < 512; k++) WRITE_ONCE(stale[k], 0x4141414141414141));
+		CHECK(t.vector == VEC_NONE || t.vector == VEC_PF);
+		set_xen_guest_handle(r.extent_start, &got);
+		REQUIRE_EQ(HCALL(memory_op, XENMEM_populate_physmap, &r), 1);
+		set_p2m(pfn, got);
+		CHECK_EQ(map_va((u64)page, MAKE_PTE(got, PTE_RW)), 0);
+	}
+	page_free(page);
+}
+
 static void reader(void *arg)
 {
 	(void)arg;
