@@ -9,9 +9,9 @@ NM = nm
 HV = hypervisor
 VERSION := $(shell cat VERSION)
 
-.PHONY: all hypervisor unit guests check-headers check-params format clean help
+.PHONY: all hypervisor tools unit guests check-headers check-params format clean help
 .DEFAULT_GOAL := hypervisor
-all: hypervisor guests unit
+all: hypervisor tools guests unit
 
 # --- the hypervisor -----------------------------------------------------------------------------------------------------------
 # Only the compiler's own headers and the guest ABI (Debian's libxen-dev) are in reach.
@@ -91,6 +91,10 @@ $(BUILD)/lodge.gz: $(BUILD)/lodge
 
 -include $(OBJ:.o=.d) $(BUILD)/asm_offsets.d
 
+# --- the tools of Domain 0 ------------------------------------------------------------------------------------------------------
+tools:
+	@$(MAKE) -s -C tools OUT=$(abspath $(BUILD))
+
 # --- tests --------------------------------------------------------------------------------------------------------------------
 unit:
 	@$(MAKE) -s -C tests/unit OUT=$(abspath $(BUILD))/unit run
@@ -110,10 +114,11 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/unit $(BUILD)/guest $(BUILD)/lodge* $(BUILD)/*.o $(BUILD)/asm_offsets.* $(BUILD)/compile_info.h
+	rm -rf $(BUILD)/obj $(BUILD)/obj-tools $(BUILD)/tools $(BUILD)/unit $(BUILD)/guest $(BUILD)/lodge* $(BUILD)/*.o $(BUILD)/asm_offsets.* $(BUILD)/compile_info.h
 
 help:
 	@echo "make hypervisor     build/lodge (Multiboot image), build/lodge.gz, build/lodge.elf (with symbols)"
+	@echo "make tools          the programs of Domain 0, in build/tools"
 	@echo "make unit           host unit tests under ASan and UBSan"
 	@echo "make guests         the test kernels of tests/guest"
 	@echo "make check-headers  every header compiles alone; include order"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Installing what a script needs, on a Debian that may have nothing but a shell. To be sourced; POSIX sh.
 
-BASE_PACKAGES="busybox-static cpio gcc kmod libc6-dev libxen-dev make python3 qemu-system-x86 xz-utils
-	liblz4-dev liblzma-dev libzstd-dev zlib1g-dev"
+BASE_PACKAGES="busybox-static cpio gcc kmod libc6-dev libjansson-dev libxen-dev make python3 qemu-system-x86 xz-utils
+	liblz4-dev liblzma-dev libzstd-dev uuid-dev zlib1g-dev"
 GRUB_PACKAGES="grub-common grub-pc-bin mtools xorriso"
 TEST_PACKAGES="$GRUB_PACKAGES gdb"
 
