@@ -76,9 +76,9 @@ static bool begin(void)
 	if (was)
 		for (;;)
 			cpu_halt();
+	smp_stop_others();
 	spinlocks_bust();
 	console_force();
-	smp_stop_others();
 	return true;
 }
 

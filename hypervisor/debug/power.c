@@ -14,12 +14,13 @@
 #define KEYBOARD_BUSY		0x02
 #define RESET_CONTROL		0xcf9	/* PCI chipsets: bit 1 hard reset, bit 2 do it, bit 3 power cycle */
 
+/* The others stop before the console's lock is ignored: one that holds it would else never note that it has let go. */
 static void go_quiet(void)
 {
 	console_flush();
 	local_irq_disable();
-	console_force();
 	smp_stop_others();
+	console_force();
 }
 
 void machine_halt(void)
