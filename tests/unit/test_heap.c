@@ -6,6 +6,7 @@
 
 #include <core/console.h>
 #include <core/smp.h>
+#include <lib/errno.h>
 #include <memory/heap.h>
 #include <memory/region_map.h>
 #include <memory/tlbflush.h>
@@ -224,4 +225,35 @@ TEST(small_objects)
 	CHECK(xcalloc(1UL << 40, 1UL << 40) == NULL);
 	CHECK(xmalloc(PAGES * PAGE_SIZE + 1) == NULL);
 	xfree(NULL);
+}
+
+/* Counters that are full refuse one more and lose nothing: docs/design/002-one-word-per-frame.md. */
+TEST(references_have_a_limit)
+{
+	const u16 owner = 5;
+	frame_t *f;
+	mfn_t m;
+
+	start();
+	m = mfn(allocate(0, 0));
+	f = frame_of(m);
+	f->v = (u64)owner << FRAME_OWNER_SHIFT | FRAME_ALLOCATED | 1;
+	for (u64 i = 0; i < FRAME_TCOUNT_MAX; i++)
+		if (frame_get_type(m, owner, FRAME_WRITABLE, &cpu_online))
+			CHECK_EQ(i, FRAME_TCOUNT_MAX);
+	CHECK_EQ(frame_get_type(m, owner, FRAME_WRITABLE, &cpu_online), -EBUSY);
+	CHECK_EQ(frame_tcount(*f), FRAME_TCOUNT_MAX);
+	CHECK_EQ(frame_type(*f), FRAME_WRITABLE);
+	CHECK_EQ(frame_owner(*f), owner);
+	for (u64 i = 0; i < FRAME_TCOUNT_MAX; i++)
+		frame_put_writable(m);
+	CHECK_EQ(frame_tcount(*f), 0);
+	CHECK_EQ(frame_count(*f), 1);
+
+	f->v += FRAME_COUNT_MAX - 2;
+	CHECK(frame_get(m, owner));
+	CHECK(!frame_get(m, owner));
+	CHECK_EQ(frame_get_type(m, owner, FRAME_WRITABLE, &cpu_online), -EBUSY);
+	CHECK_EQ(frame_count(*f), FRAME_COUNT_MAX);
+	CHECK_EQ(frame_owner(*f), owner);
 }
