@@ -19,12 +19,14 @@
 #include <xen/memory.h>
 #include <xen/vcpu.h>
 
+#define HV_PAGE_SIZE	4096UL
+
 struct hv {
 	xencall_handle *call;
 	xenforeignmemory_handle *fmem;
 };
 
-/* -ENOENT with a message when this is no Domain 0 (no /dev/xen/privcmd) or the hypervisor's tools ABI is another version. */
+/* With a message: -ENOENT: no Domain 0 (no /dev/xen/privcmd); -EPROTO: the hypervisor's tools ABI is another version; -EACCES, -EPERM. */
 int hv_open(struct hv *hv, struct err *e);
 void hv_close(struct hv *hv);
 
@@ -32,6 +34,8 @@ void hv_close(struct hv *hv);
 int hv_domctl(struct hv *hv, struct xen_domctl *op);
 int hv_sysctl(struct hv *hv, struct xen_sysctl *op);
 int hv_memory_op(struct hv *hv, unsigned cmd, void *arg, size_t size);
+/* Any hypercall of the form (command, structure): call is __HYPERVISOR_*. Positive results are passed on. */
+int hv_call_with(struct hv *hv, unsigned call, unsigned cmd, void *arg, size_t size);
 /* Memory that hypercalls can reach: arrays named in arguments. NULL: none left. */
 void *hv_buffer(struct hv *hv, size_t size);
 void hv_buffer_free(struct hv *hv, void *p, size_t size);
@@ -40,7 +44,8 @@ void hv_buffer_free(struct hv *hv, void *p, size_t size);
 struct hv_create {
 	uint8_t uuid[16];
 	uint32_t flags;			/* XEN_DOMCTL_CDF_* */
-	uint32_t max_vcpus, max_evtchn_port, max_grant_frames, max_maptrack_frames;
+	uint32_t max_vcpus, max_evtchn_port;
+	uint32_t max_grant_frames, max_maptrack_frames;		/* ~0: the hypervisor's default */
 };
 int hv_domain_create(struct hv *hv, const struct hv_create *c, uint16_t *domid);
 /* Waits until the hypervisor has taken everything back (it continues by itself). */
