@@ -14,6 +14,7 @@
 #define __used		__attribute__((used))
 #define __unused	__attribute__((unused))
 #define __section(s)	__attribute__((section(s)))
+#undef __always_inline		/* the C library's, when compiled for the host */
 #define __always_inline	inline __attribute__((always_inline))
 #define __noinline	__attribute__((noinline))
 #define __weak		__attribute__((weak))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: unpacking, with good, lying and damaged streams. */
-/* sources: boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c */
+/* sources: boot/packformat.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include "test.h"
 #include "guard.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: unpacking as it is linked into the hypervisor, without a C library. */
-/* sources: boot/bzimage.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c */
+/* sources: boot/bzimage.c boot/packformat.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include "test.h"
 
