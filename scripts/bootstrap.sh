@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Installing what a script needs, on a Debian that may have nothing but a shell. To be sourced; POSIX sh.
 
-BASE_PACKAGES="busybox-static cpio gcc kmod libc6-dev libjansson-dev libxen-dev make python3 qemu-system-x86 xz-utils
-	liblz4-dev liblzma-dev libzstd-dev uuid-dev zlib1g-dev"
+BASE_PACKAGES="busybox-static cpio dnsmasq-base e2fsprogs gcc kmod libc6-dev libjansson-dev libxen-dev make nftables python3 qemu-system-x86
+	liblz4-dev liblzma-dev libzstd-dev uuid-dev xenstore-utils xz-utils zlib1g-dev"
 GRUB_PACKAGES="grub-common grub-pc-bin mtools xorriso"
-TEST_PACKAGES="$GRUB_PACKAGES gdb"
+TEST_PACKAGES="$GRUB_PACKAGES clang fakeroot gdb grub-xen-bin libclang-rt-dev mmdebstrap uidmap"
 
 # say TEXT: a line for the user; standard output belongs to whatever runs in Domain 0.
 say() {

@@ -105,7 +105,7 @@ def run_guest(name, hypervisor):
     noun = name.split('/')[1]
     args, expected = guest_declarations(noun)
     config = runargs.config(runargs.parse(['--memory', '512M', *args]))
-    config = dataclasses.replace(config, hypervisor=hypervisor, kernel=steps.BUILD / f'guest/{noun}.elf', initrd=None,
+    config = dataclasses.replace(config, hypervisor=hypervisor, kernel=steps.BUILD / f'guest/{noun}.elf', initrd=None, tools=False,
                                  reboot=False, hv_args=f'dom0_mem=64M {config.hv_args}')
     with Machine(config, log_path(name)) as machine:
         if expected:

@@ -22,6 +22,15 @@ GRUB_ENTRIES = {
 
 
 @dataclasses.dataclass
+class Disk:
+    """A virtio-blk disk that is /dev/disk/NAME in Domain 0."""
+    path: object
+    name: str
+    readonly: bool = False
+    snapshot: bool = False      # what is written is lost with the machine
+
+
+@dataclasses.dataclass
 class Config:
     """A machine, and what boots on it. Sizes are text as QEMU takes it, such as 1G."""
     hypervisor: object = steps.HYPERVISOR   # path, or None for the kernel alone
@@ -36,6 +45,8 @@ class Config:
     hv_args: str = ''                       # added to the defaults; the last of several wins
     dom0_args: str = ''
     disk: object = None                     # path of a virtio-blk disk, raw or qcow2
+    disks: tuple = ()                       # of Disk: more of them
+    tools: bool = True                      # with the disk of tools and guests, which Domain 0 mounts at /usr
     net: str = ''                           # options of QEMU's user network, such as hostfwd=...
     reboot: bool = True                     # False: QEMU ends where the machine would restart
     extra: tuple = ()                       # more QEMU arguments
@@ -89,6 +100,13 @@ def comma(path):
 def disk_format(path):
     with open(path, 'rb') as f:
         return 'qcow2' if f.read(4) == b'QFI\xfb' else 'raw'
+
+
+def disk_args(disk):
+    drive = f'file={comma(disk.path)},if=none,id={disk.name},format={disk_format(disk.path)}'
+    drive += ',readonly=on' if disk.readonly else ''
+    drive += ',snapshot=on' if disk.snapshot else ''
+    return ['-drive', drive, '-device', f'virtio-blk-pci,drive={disk.name},serial={disk.name}']
 
 
 def direct_boot(config):
@@ -148,5 +166,7 @@ def command(config, scratch):
         line.append('-no-reboot')
     if config.disk:
         line += ['-drive', f'file={comma(config.disk)},if=virtio,format={disk_format(config.disk)}']
+    for disk in config.disks + ((Disk(steps.DISK, 'lodge', readonly=True),) if config.tools else ()):
+        line += disk_args(disk)
     line += direct_boot(config) if config.boot == 'direct' else grub_boot(config, scratch)
     return line + list(config.extra)

@@ -20,6 +20,8 @@ HYPERVISOR_GZ = BUILD / 'lodge.gz'
 SYMBOLS = BUILD / 'lodge.elf'
 KERNEL = CACHE / 'kernel' / 'vmlinuz'
 IMAGE = BUILD / 'dom0.gz'
+TOOLS = BUILD / 'tools'
+DISK = BUILD / 'dom0-usr.img'
 
 
 class StepFailed(Exception):
@@ -86,23 +88,39 @@ def fetch_kernel(quiet=False):
         run_step("Fetching Debian's kernel", 'kernel', [ROOT / 'scripts/fetch-kernel', CACHE], quiet)
 
 
-def build_image(quiet=False):
-    """Make the Domain 0 image if anything that it is made of has changed."""
-    digest = hashlib.sha256((CACHE / 'kernel/version').read_bytes())
-    for path in sorted((ROOT / 'image').rglob('*')):
-        if path.is_file():
-            digest.update(str(path.relative_to(ROOT)).encode() + b'\0' + path.read_bytes())
-    stamp = BUILD / 'dom0.stamp'
-    if IMAGE.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+def build_if_changed(name, target, sources, salt, command, quiet):
+    """Run the command that makes target, unless it did with these contents of the sources already."""
+    digest = hashlib.sha256(repr(salt).encode())
+    for path in sorted(sources):
+        digest.update(str(path.relative_to(BUILD.parent)).encode() + b'\0' + path.read_bytes())
+    stamp = target.with_suffix('.stamp')
+    if target.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
         return
-    run_step('Making the Domain 0 image', 'image', [ROOT / 'image/build', CACHE / 'kernel', IMAGE], quiet)
+    stamp.unlink(missing_ok=True)
+    run_step(name, target.stem, command, quiet)
     stamp.write_text(digest.hexdigest())
+
+
+def files_below(*paths):
+    return [f for path in paths for f in path.rglob('*') if f.is_file()]
+
+
+def build_images(quiet=False):
+    """Make the Domain 0 image and the disk that it mounts at /usr, if anything that they are made of has changed."""
+    kernel, image = CACHE / 'kernel', ROOT / 'image'
+    version = (kernel / 'version').read_text()
+    common = [image / 'lib.sh']
+    build_if_changed('Making the Domain 0 image', IMAGE, [*common, image / 'build', image / 'modules', *files_below(image / 'dom0')],
+                     version, [image / 'build', kernel, IMAGE], quiet)
+    build_if_changed('Making the disk of tools and guests', DISK, [*common, image / 'build-disk', *files_below(image / 'guest', TOOLS)],
+                     version, [image / 'build-disk', kernel, TOOLS, DISK], quiet)
 
 
 def prepare(hypervisor=True, quiet=False):
     """Everything that a boot needs. hypervisor: build ours, too."""
     with build_lock():
         fetch_kernel(quiet)
-        build_image(quiet)
+        make('tools', 'Building the tools', quiet)
+        build_images(quiet)
         if hypervisor:
             build_hypervisor(quiet)
