@@ -23,6 +23,8 @@ from machine import PATIENCE, Machine, MachineError
 from steps import say
 
 UNIT = steps.ROOT / 'tests/unit'
+FUZZ = steps.ROOT / 'tests/fuzz'
+HOST = steps.ROOT / 'tests/host'
 GUEST = steps.ROOT / 'tests/guest'
 SYSTEM = steps.ROOT / 'tests/system'
 GUEST_TIMEOUT = 300
@@ -48,6 +50,18 @@ def unit_tests():
         yield Test(f'unit/{area}', ['make', '-s', '-C', UNIT, f'OUT={steps.BUILD / "unit"}', f'run-{area}'], 600)
 
 
+def fuzz_tests():
+    for path in sorted(FUZZ.glob('fuzz_*.c')):
+        target = path.stem.removeprefix('fuzz_')
+        yield Test(f'fuzz/{target}', ['make', '-s', '-C', FUZZ, f'OUT={steps.BUILD / "fuzz"}', f'run-{target}'], 600)
+
+
+def host_tests():
+    """Programs of Domain 0 that run on the host as well; each file is a script whose exit status tells."""
+    for path in sorted(HOST.glob('*.py')):
+        yield Test(f'host/{path.stem}', [sys.executable, path], 300)
+
+
 def source_tests():
     yield Test('source/headers', ['make', '-s', 'check-headers'], 300)
     yield Test('source/params', ['make', '-s', 'check-params'], 60)
@@ -68,7 +82,7 @@ def system_tests(hypervisor):
 
 
 def all_tests(hypervisor):
-    return [*source_tests(), *unit_tests(), *guest_tests(hypervisor), *system_tests(hypervisor)]
+    return [*source_tests(), *unit_tests(), *fuzz_tests(), *host_tests(), *guest_tests(hypervisor), *system_tests(hypervisor)]
 
 
 def log_path(name):
@@ -218,9 +232,12 @@ def build(tests, hypervisor):
             steps.build_hypervisor()
         if 'guest' in kinds:
             steps.make('guests', 'Building the guest tests')
-        if 'unit' in kinds:
-            steps.run_step('Building the unit tests', 'unit',
-                           ['make', f'-j{os.cpu_count()}', '-s', '-C', UNIT, f'OUT={steps.BUILD / "unit"}', 'build'])
+        if 'host' in kinds:
+            steps.make('tools', 'Building the tools')
+        for kind, folder in (('unit', UNIT), ('fuzz', FUZZ)):
+            if kind in kinds:
+                steps.run_step(f'Building the {kind} tests', kind,
+                               ['make', f'-j{os.cpu_count()}', '-s', '-C', folder, f'OUT={steps.BUILD / kind}', 'build'])
 
 
 def main():
