@@ -2,6 +2,7 @@
 /* The hypervisor's own recount, asked for and read back with sysctls. */
 #include "lib/audit.h"
 #include "lib/hypercall.h"
+#include "lib/memory.h"
 
 #include <xen/sysctl.h>
 #include <xen/version.h>
@@ -46,6 +47,8 @@ int audit(void)
 	u32 index = 0;
 	int n = 0;
 
+	if (!(start_info->flags & SIF_PRIVILEGED))
+		return -1;
 	HCALL(xen_version, XENVER_extraversion, extra);
 	memcpy(text, extra, sizeof(extra));
 	if (!find_last("Lodge"))

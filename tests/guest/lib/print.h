@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Formatted output on the hypervisor's console. */
+/* Formatted output: on the hypervisor's console in Domain 0's place, on its own console ring in another domain. */
 #ifndef GUEST_PRINT_H
 #define GUEST_PRINT_H
 
