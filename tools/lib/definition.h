@@ -36,7 +36,7 @@ struct nic {
 	char *script;		/* NULL: none, the manager connects it */
 	char *vifname;		/* interface name in Domain 0, or NULL: vifID.N */
 	char *model;
-	uint64_t rate_bytes;	/* per interval; 0: no limit */
+	uint64_t rate_bytes;	/* per interval, at most 2^32 - 1; 0: no limit */
 	uint32_t rate_interval_us;
 	int line;
 };
@@ -61,25 +61,43 @@ struct definition {
 	enum guest_action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 
+#define DEFINITION_DIR		"/etc/xen"		/* overridden by $LODGE_DEFINITIONS */
+#define DEFINITION_NAME_MAX	63			/* bytes of a guest's name */
+#define DEFINITION_VCPUS_MAX	512
+#define DEFINITION_MEMORY_MAX	(1ULL << 34)		/* KiB */
+#define DEFINITION_CPUS_MAX	4096			/* processors that an affinity can name */
+#define DEFINITION_CMDLINE_MAX	1023			/* bytes; what a PV guest's start info holds */
+
 /* Called for each warning (an unknown key), with file and line in it. */
 typedef void definition_warn_fn(const struct err *warning, void *ctx);
 
-/* Where the definition called `what` is: a path, /etc/xen/vm/WHAT or /etc/xen/WHAT.cfg. Allocated into *path. -ENOENT says where it looked. */
+/*
+ * Where the definition called `what` is: a file, /etc/xen/vm/WHAT or /etc/xen/WHAT.cfg; with a '/' in it, the file only. Allocated into *path.
+ * -ENOENT says where it looked.
+ */
 int definition_find(const char *what, char **path, struct err *e);
 /*
- * Parse text[0..len). file: for messages and relative paths. overrides: "key=value" strings of the command line, applied afterwards
- * (file "command line"). *out is allocated. -EINVAL with file and line: what was found and what is expected.
+ * Parse text[0..len). file: for messages; relative paths in it start from its folder. overrides: "key=value" strings of the command line, applied
+ * afterwards (in messages, file "command line"), with paths from the current directory. warn may be NULL. *out is allocated and has been checked;
+ * what was not given is still 0 or NULL (see definition_complete()). -EINVAL with file and line: what was found and what is expected.
  */
 int definition_parse(const char *file, const char *text, size_t len, char *const *overrides, size_t noverrides,
 		     definition_warn_fn *warn, void *warn_ctx, struct definition **out, struct err *e);
-/* The same from a file (at most 1 MiB). */
+/* The same from a file (at most 1 MiB), or anything else that can be read to its end. */
 int definition_load(const char *path, char *const *overrides, size_t noverrides, definition_warn_fn *warn, void *warn_ctx,
 		    struct definition **out, struct err *e);
 /*
  * Fill in what is not given: uuid (version 5, from /etc/machine-id and the name: the same each time), MAC addresses (00:16:3e…, from UUID and
- * index), maxmem, maxvcpus; then check all that can be checked without looking at the machine.
+ * index), maxmem, maxvcpus; then definition_check().
  */
 int definition_complete(struct definition *d, struct err *e);
+/*
+ * All that can be checked without looking at the machine. On failure (-EINVAL, "bad-definition") *key, if key is not NULL, is the key of the definition
+ * language that is at fault; e has no place, except that of a disk or network interface.
+ */
+int definition_check(const struct definition *d, const char **key, struct err *e);
+/* A guest's name: letters, digits and . _ + : @ -, beginning with a letter, digit or _; at most 63; neither digits alone, nor a UUID, nor Domain 0's. */
+int definition_check_name(const char *name, struct err *e);
 /* Canonical JSON, new reference; the keys are those of docs/api.md. Never NULL but for lack of memory. */
 json_t *definition_to_json(const struct definition *d);
 /* From JSON by anybody who can reach the manager's socket: everything is checked, unknown keys are refused. */
@@ -87,13 +105,19 @@ int definition_from_json(const json_t *json, struct definition **out, struct err
 struct definition *definition_copy(const struct definition *d);
 void definition_free(struct definition *d);
 
-/* The device number of "xvda1", "sdb", "hdc" … (the ABI's encoding; extended numbers from xvdq on). -1: no such name. */
+/* The device number of "xvda1", "sdb", "hdc", "d0p1", "51712" … (the ABI's encoding; extended numbers from xvdq on). -1: no such name. */
 int definition_vdev_number(const char *vdev);
-/* Bits of CPUs from "0-3,^2,5", "all", "none" → bitmap of nbits; -EINVAL. */
+/* Bits of CPUs from "0-3,^2,5", "all", "none" → bitmap of nbits (nbits / 8 bytes, rounded up); -EINVAL, also for a CPU that is not below nbits. */
 int definition_cpus(const char *text, uint8_t *bitmap, size_t nbits, struct err *e);
+/* "00:16:3E:1:2:3" → six bytes; -EINVAL without a message. */
+int definition_mac(const char *text, uint8_t mac[6]);
 
 const char *guest_type_name(enum guest_type t);
 const char *guest_action_name(enum guest_action a);
 const char *disk_format_name(enum disk_format f);
+/* The other way; -1: no such name. */
+int guest_type_find(const char *name);
+int guest_action_find(const char *name);
+int disk_format_find(const char *name);
 
 #endif
