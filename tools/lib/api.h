@@ -8,16 +8,23 @@
 
 #define API_VERSION	1
 #define API_SOCKET	"/run/lodge/lodged.sock"	/* overridden by $LODGED_SOCKET */
-#define API_LINE_MAX	(1UL << 20)			/* bytes of a request or an answer */
+#define API_LINE_MAX	(1UL << 20)			/* bytes of a request */
+#define API_ANSWER_MAX	(64UL << 20)			/* bytes of an answer that a client takes */
+
+/* error.code of failures on this side of the socket. */
+#define API_UNREACHABLE	"no-manager"
 
 struct api;
 
-/* -ECONNREFUSED: the manager does not run (the message says how to start it); -EACCES. */
+/*
+ * Connect. A manager that is just being started again is waited for, two seconds at most. -ECONNREFUSED: it does not run (the message says how to start
+ * it); -EACCES: its socket is not for this user. Code API_UNREACHABLE.
+ */
 int api_open(struct api **a, struct err *e);
 void api_close(struct api *a);
 /*
  * Call a method. params: reference is taken over; may be NULL. *result: new reference. The manager's error, if it answers with one, becomes *e.
- * progress may be NULL.
+ * progress may be NULL. -ECONNRESET, API_UNREACHABLE: the manager ended before it answered; what became of the call is unknown.
  */
 int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, void *ctx), void *ctx,
 	     json_t **result, struct err *e);
