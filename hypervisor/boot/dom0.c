@@ -7,6 +7,7 @@
 #include <core/panic.h>
 #include <core/param.h>
 #include <core/serial.h>
+#include <domain/permission.h>
 #include <lib/string.h>
 #include <memory/heap.h>
 #include <memory/init.h>
@@ -28,15 +29,15 @@ void dom0_check_modules(const struct boot_info *bi)
 		log_warn("boot modules after the second (initrd) are ignored\n");
 }
 
-static void allow(struct rangeset *rs, u64 first, u64 last)
+static void allow(struct domain *d, enum domain_permission what, u64 first, u64 last)
 {
-	if (rangeset_add(rs, first, last))
+	if (domain_allow(d, what, first, last, true))
 		boot_fail("no memory for Domain 0's permissions");
 }
 
-static void deny(struct rangeset *rs, u64 first, u64 last)
+static void deny(struct domain *d, enum domain_permission what, u64 first, u64 last)
 {
-	if (rangeset_remove(rs, first, last))
+	if (domain_allow(d, what, first, last, false))
 		boot_fail("no memory for Domain 0's permissions");
 }
 
@@ -46,17 +47,17 @@ static void set_permissions(struct domain *d)
 	const struct acpi_ioapic *ioapics;
 	unsigned n = acpi_ioapics(&ioapics);
 
-	allow(d->iomem, 0, PFN_DOWN(1UL << 52) - 1);
-	deny(d->iomem, PFN_DOWN(acpi_lapic_base().v), PFN_DOWN(acpi_lapic_base().v));
+	allow(d, PERMISSION_IOMEM, 0, PFN_DOWN(1UL << 52) - 1);
+	deny(d, PERMISSION_IOMEM, PFN_DOWN(acpi_lapic_base().v), PFN_DOWN(acpi_lapic_base().v));
 	for (unsigned i = 0; i < n; i++)
-		deny(d->iomem, PFN_DOWN(ioapics[i].base.v), PFN_DOWN(ioapics[i].base.v));
+		deny(d, PERMISSION_IOMEM, PFN_DOWN(ioapics[i].base.v), PFN_DOWN(ioapics[i].base.v));
 
-	allow(d->ioports, 0, 0xffff);
-	deny(d->ioports, 0x20, 0x21);	/* interrupt controllers */
-	deny(d->ioports, 0xa0, 0xa1);
-	deny(d->ioports, 0x40, 0x43);	/* timer */
-	deny(d->ioports, 0x61, 0x61);
-	allow(d->irqs, 0, 0xffff);
+	allow(d, PERMISSION_IOPORT, 0, 0xffff);
+	deny(d, PERMISSION_IOPORT, 0x20, 0x21);	/* interrupt controllers */
+	deny(d, PERMISSION_IOPORT, 0xa0, 0xa1);
+	deny(d, PERMISSION_IOPORT, 0x40, 0x43);	/* timer */
+	deny(d, PERMISSION_IOPORT, 0x61, 0x61);
+	allow(d, PERMISSION_IRQ, 0, 0xffff);
 
 	for (unsigned i = 0; i < SERIAL_PORTS; i++) {
 		unsigned irq;
@@ -64,9 +65,9 @@ static void set_permissions(struct domain *d)
 
 		if (!serial_claimed(i, &base, &irq))
 			continue;
-		deny(d->ioports, base, base + 7u);
+		deny(d, PERMISSION_IOPORT, base, base + 7u);
 		if (irq)
-			deny(d->irqs, irq, irq);
+			deny(d, PERMISSION_IRQ, irq, irq);
 	}
 }
 

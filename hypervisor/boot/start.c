@@ -20,6 +20,7 @@
 #include <core/smp.h>
 #include <core/softirq.h>
 #include <core/timer.h>
+#include <domain/policy.h>
 #include <hypercall/version.h>
 #include <ipc/evtchn.h>
 #include <memory/heap.h>
@@ -76,6 +77,7 @@ static void init_scheduling(void)
 static void init_domains(void)
 {
 	domains_init();
+	policy_init();
 	domain_stop_hook = domain_pause_nosync;
 	evtchn_init();
 }

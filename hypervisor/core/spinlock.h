@@ -26,6 +26,7 @@ enum lock_level {
 	LOCK_MAPTRACK = 43,
 	LOCK_MSI = 45,
 	LOCK_EVTCHN = 50,	/* a domain's event channel table (port allocation); irq-safe */
+	LOCK_VIRQ = 51,		/* who gets the global VIRQs; irq-safe */
 	LOCK_EVTCHN_PORT = 52,	/* one port; irq-safe */
 	LOCK_EVTCHN_FIFO = 53,	/* a vCPU's event queues; irq-safe */
 	LOCK_PIRQ = 56,		/* a domain's pirq table; irq-safe */

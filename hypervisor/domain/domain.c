@@ -11,6 +11,7 @@
 #include <core/smp.h>
 #include <core/softirq.h>
 #include <domain/domain.h>
+#include <lib/bitmap.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <memory/heap.h>
@@ -22,6 +23,8 @@
 
 static struct domain **domain_table[NR_LEAVES];
 static DEFINE_SPINLOCK(domain_table_lock, LOCK_DOMAIN - 1);
+static DECLARE_BITMAP(ids_taken, DOMID_MASK + 1);	/* the table's slots that are not NULL; a hint when read without the lock */
+static u32 nr_domains;
 
 /* Domains whose last reference is gone, freed by the reaper. */
 static struct list dead_domains = LIST_INIT(dead_domains);
@@ -104,10 +107,35 @@ static int table_insert(struct domain *d)
 	spin_lock(&domain_table_lock);
 	if (!(*leaf)[d->id % IDS_PER_LEAF]) {
 		atomic_store(&(*leaf)[d->id % IDS_PER_LEAF], d);
+		bitmap_set(ids_taken, d->id);
+		nr_domains++;
 		rc = 0;
 	}
 	spin_unlock(&domain_table_lock);
 	return rc;
+}
+
+static void table_remove(struct domain *d)
+{
+	struct domain **slot = table_slot(d->id);
+
+	spin_lock(&domain_table_lock);
+	if (slot && *slot == d) {
+		atomic_store(slot, NULL);
+		bitmap_clear(ids_taken, d->id);
+		nr_domains--;
+	}
+	spin_unlock(&domain_table_lock);
+}
+
+bool domain_exists(u16 id)
+{
+	return id <= DOMID_MASK && bitmap_test(ids_taken, id);
+}
+
+u32 domain_count(void)
+{
+	return READ_ONCE(nr_domains);
 }
 
 static bool ref_unless_zero(struct domain *d)
@@ -145,14 +173,10 @@ struct domain *domain_of_owner(u16 id)
 
 struct domain *domain_next(u16 from)
 {
-	for (u32 id = from; id < DOMID_FIRST_RESERVED; id++) {
-		struct domain *d;
+	for (size_t id = from; (id = bitmap_find_next(ids_taken, DOMID_FIRST_RESERVED, id)) < DOMID_FIRST_RESERVED; id++) {
+		struct domain *d = domain_get((u16)id);
 
-		if (!domain_table[id / IDS_PER_LEAF]) {
-			id |= IDS_PER_LEAF - 1;
-			continue;
-		}
-		if ((d = domain_get((u16)id)))
+		if (d)
 			return d;
 	}
 	return NULL;
@@ -198,20 +222,12 @@ static void free_vcpus(struct domain *d)
 	xfree(d->vcpus);
 }
 
-static void free_rangeset(struct rangeset *rs)
-{
-	if (rs)
-		rangeset_clear(rs);
-	xfree(rs);
-}
-
 static void domain_free(struct domain *d)
 {
 	free_vcpus(d);
 	modules_destroy(d);
-	free_rangeset(d->iomem);
-	free_rangeset(d->ioports);
-	free_rangeset(d->irqs);
+	for (unsigned i = 0; i < PERMISSION_KINDS; i++)
+		rangeset_clear(&d->permissions[i]);
 	if (d->shared_info)
 		unshare_free_page(d->shared_info);
 	d->magic = 0;
@@ -231,23 +247,42 @@ static void reap_domains(void *unused)
 	list_splice_tail(&dead, &dead_domains);
 	spin_unlock_irq(&dead_lock);
 
-	list_for_each_entry(d, &dead, list) {
-		struct domain **slot = table_slot(d->id);
-
-		if (slot && *slot == d)
-			atomic_store(slot, NULL);
-	}
+	list_for_each_entry(d, &dead, list)
+		table_remove(d);
 	smp_call(&cpu_online, nothing, NULL);
 	list_for_each_entry_safe(d, tmp, &dead, list)
 		domain_free(d);
+	domain_died_hook(NULL);
+}
+
+/* Has the last vCPU left its CPU? They do so at the next soft-IRQ, if they are told to stop. */
+static bool vcpus_stopped(const struct domain *d)
+{
+	for_each_vcpu(d, v)
+		while (v->running) {
+			if (softirq_pending())
+				return false;
+			cpu_relax();
+		}
+	return true;
 }
 
 int domain_kill(struct domain *d)
 {
 	const struct domain_module *m;
 
-	if (!atomic_xchg(&d->is_dying, true))
+	if (d->is_dead)
+		return -EINVAL;
+	if (!d->is_dying) {
+		/* Under the lock that says who owns how much: from now on nothing is given to it. */
+		spin_lock(&d->page_lock);
+		atomic_store(&d->is_dying, true);
+		spin_unlock(&d->page_lock);
 		d->relinquish_step = ~0u;
+		domain_stop_hook(d);
+	}
+	if (!vcpus_stopped(d))
+		return -ERESTART;
 	while ((m = module_before((u32)d->relinquish_step))) {
 		if (m->relinquish) {
 			int rc = m->relinquish(d);
@@ -258,23 +293,13 @@ int domain_kill(struct domain *d)
 		d->relinquish_step = m->order;
 		d->relinquish_cursor = 0;
 	}
+	atomic_store(&d->is_dead, true);
+	domain_died_hook(NULL);
+	domain_put(d);
 	return 0;
 }
 
 /* --- beginning ---------------------------------------------------------------------------------------------------------------- */
-
-static void *container_alloc(void *ctx, size_t size) { return xmalloc(size); }
-static void container_free(void *ctx, void *block, size_t size) { xfree(block); }
-static const struct allocator container_allocator = { .alloc = container_alloc, .free = container_free };
-
-static int new_rangeset(struct rangeset **out)
-{
-	*out = xnew(struct rangeset);
-	if (!*out)
-		return -ENOMEM;
-	rangeset_init(*out, &container_allocator);
-	return 0;
-}
 
 static struct domain *new_domain(const struct domain_config *cfg)
 {
@@ -287,12 +312,18 @@ static struct domain *new_domain(const struct domain_config *cfg)
 	d->privileged = cfg->privileged;
 	d->hardware = cfg->hardware;
 	d->ops = cfg->ops;
+	d->is_store = cfg->is_store;
 	d->refcount = 1;
+	d->pause_count = d->ctl_pauses = cfg->paused;
 	d->max_vcpus = cfg->max_vcpus;
 	d->max_pages = cfg->max_pages;
 	memcpy(d->handle, cfg->handle, sizeof(d->handle));
 	spinlock_init(&d->lock, LOCK_DOMAIN, "domain");
 	spinlock_init(&d->page_lock, LOCK_PAGE_ALLOC, "domain page");
+	spinlock_init(&d->ctl_lock, LOCK_DOMCTL, "domain control");
+	spinlock_init(&d->permission_lock, LOCK_RANGESET, "permissions");
+	for (unsigned i = 0; i < PERMISSION_KINDS; i++)
+		rangeset_init(&d->permissions[i], &xmalloc_allocator);
 	list_init(&d->list);
 	return d;
 }
@@ -308,12 +339,11 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 	if (!d)
 		return -ENOMEM;
 	d->vcpus = xcalloc(d->max_vcpus, sizeof(*d->vcpus));
-	if (!d->vcpus || new_rangeset(&d->iomem) || new_rangeset(&d->ioports) || new_rangeset(&d->irqs))
-		goto fail;
 	d->shared_info = alloc_page_zeroed();
-	if (!d->shared_info)
+	if (!d->vcpus || !d->shared_info)
 		goto fail;
-	d->limits = (struct domain_limits){ cfg->max_grant_frames, cfg->max_maptrack_frames, cfg->max_evtchn_port };
+	d->limits = (struct domain_limits){ cfg->max_grant_frames, cfg->max_maptrack_frames, cfg->max_evtchn_port,
+					     cfg->max_grant_version };
 	rc = modules_create(d);
 	if (!rc)
 		rc = table_insert(d);
@@ -333,7 +363,7 @@ static struct domain *pseudo_domain(u16 id)
 	struct domain_config cfg = { .id = id };
 	struct domain *d = new_domain(&cfg);
 
-	if (!d || new_rangeset(&d->iomem) || new_rangeset(&d->ioports) || new_rangeset(&d->irqs))
+	if (!d)
 		panic("no memory for the pseudo domains");
 	return d;
 }

@@ -108,12 +108,21 @@ struct vcpu {
 #define VPF_PAUSED	BIT(3)	/* pause_count > 0 */
 #define VPF_DOMAIN	BIT(4)	/* the domain is paused, shut down or dying */
 
+enum domain_permission {
+	PERMISSION_IOMEM,	/* machine frame numbers of devices that it may map */
+	PERMISSION_IOPORT,
+	PERMISSION_IRQ,		/* pirqs it may bind */
+	PERMISSION_KINDS,
+};
+
 struct domain {
 	u32 magic;
 	u16 id;				/* (c) */
 	bool privileged;		/* (c) may use the tools' and hardware interfaces; compare no ids for this */
 	bool hardware;			/* (c) owns the physical devices */
 	bool is_dying;			/* (a) set once by domain_kill */
+	bool is_dead;			/* (a) everything is given back; what keeps the structure is others' references */
+	bool is_store;			/* (c) runs the store: only shown to the tools */
 	bool is_shut_down;		/* (a) */
 	u8 shutdown_reason;		/* SHUTDOWN_*, written by whoever set is_shut_down */
 	u16 shutdown_code;		/* reason + 1, given ahead by SCHEDOP_shutdown_code: replaces the one of domain_shutdown(); 0: none */
@@ -121,6 +130,9 @@ struct domain {
 	struct spinlock lock;
 	u32 refcount;			/* (a) */
 	u32 pause_count;		/* (a) */
+	struct spinlock ctl_lock;	/* one operation of the tools at a time: hypercall/domctl.c */
+	u32 ctl_pauses;			/* (ctl_lock) pauses by the tools: each is one of pause_count */
+	u32 suspend_port;		/* (ctl_lock) port of the domain to be sent an event when it stops; 0: none */
 	u32 max_vcpus;			/* (c) size of vcpus[] */
 	struct vcpu **vcpus;		/* entries (d), NULL until created */
 	struct shared_info *shared_info; /* (c) */
@@ -129,13 +141,13 @@ struct domain {
 
 	struct spinlock page_lock;
 	u64 tot_pages, max_pages;	/* (p) frames owned; limit */
+	u64 claimed;			/* pages set aside for it, not allocated yet: memory/heap.c */
 	struct region_map *regions;	/* (p) memory/heap.c: which parts of the frame table hold our frames */
 	u64 shared_pages;		/* (a) FRAME_SHARED pages */
 	cpumask_t dirty_cpus;		/* (a) CPUs that may hold translations of this domain */
 
-	struct rangeset *iomem;		/* machine frame numbers it may map */
-	struct rangeset *ioports;
-	struct rangeset *irqs;		/* pirqs it may bind */
+	struct spinlock permission_lock;
+	struct rangeset permissions[PERMISSION_KINDS];	/* (permission_lock) domain/permission.h */
 
 	struct pv_domain *pv;		/* (c) */
 	struct evtchn_domain *evtchn;	/* (c) */
@@ -148,7 +160,7 @@ struct domain {
 	u32 sched_weight;		/* share of CPU time, 0: default; sched/cpu.c */
 	u32 watchdog_inuse;		/* (d) sched/watchdog.c */
 	struct timer watchdog_timer[2];
-	struct domain_limits { u32 grant_frames, maptrack_frames, evtchn_port; } limits; /* (c) 0: the module's default */
+	struct domain_limits { u32 grant_frames, maptrack_frames, evtchn_port; u8 grant_version; } limits; /* (c) 0: the module's default */
 	u64 relinquish_step;		/* domain_kill progress: which module, and */
 	u64 relinquish_cursor;		/* … how far within it */
 };
@@ -175,14 +187,16 @@ enum { MODULE_MEMORY = 10, MODULE_POLICY = 15, MODULE_SCHED = 20, MODULE_WATCHDO
 struct domain_config {
 	u16 id;
 	bool privileged, hardware;
+	bool is_store, paused;
 	u32 max_vcpus;
 	u64 max_pages;
 	const struct guest_ops *ops;
 	u8 handle[16];
-	u32 max_grant_frames, max_maptrack_frames, max_evtchn_port;
+	u32 max_grant_frames, max_maptrack_frames, max_evtchn_port;	/* 0: the module's default */
+	u8 max_grant_version;
 };
 
-/* Create a domain, paused, with no memory and no vCPUs. 0, -EEXIST id taken, -ENOMEM, -EINVAL. */
+/* Create a domain with no memory and no vCPUs; paused: by the tools, until they unpause it. 0, -EEXIST id taken, -ENOMEM, -EINVAL. */
 int __must_check domain_create(const struct domain_config *cfg, struct domain **out);
 /* Add vCPU id, down. Caller holds d->lock or the domain is not yet visible. */
 int __must_check vcpu_create(struct domain *d, u32 id, unsigned cpu, struct vcpu **out);
@@ -197,7 +211,14 @@ void domain_put(struct domain *d);
 struct domain *domain_of_owner(u16 id);
 /* Next domain with id >= from, referenced, or NULL. */
 struct domain *domain_next(u16 from);
-/* Start or continue the death of a domain: 0 when all is given back, -ERESTART to be called again. */
+/* Is the id taken? By a domain that is being freed, too. A hint. */
+bool domain_exists(u16 id);
+/* Domains in the table, dying ones included. */
+u32 domain_count(void);
+/*
+ * Start or continue the death of a domain: 0 when all is given back, and with it the reference that creation gave; -ERESTART to
+ * be called again; -EINVAL it is dead. With ctl_lock held. Not for current's domain.
+ */
 int __must_check domain_kill(struct domain *d);
 /* The guest broke a rule that leaves no way on: shut it down with SHUTDOWN_crash. Callable for `current->domain` from trap context. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
@@ -218,8 +239,9 @@ void domains_dump(void);
 void vcpu_dump(const struct vcpu *v);
 
 /*
- * How domain/ reaches what stands below it: set once at boot. stop: no vCPU of the domain may run from now on (sched/); died: tell whoever manages
- * domains (ipc/, VIRQ_DOM_EXC).
+ * How domain/ reaches what stands below it: set once at boot. stop: no vCPU of the domain may run from now on (sched/), though one
+ * may still be on its way out; died: d has stopped, or
+ * (NULL) a domain is dead or gone: tell whoever manages domains (ipc/, VIRQ_DOM_EXC).
  */
 extern void (*domain_stop_hook)(struct domain *d);
 extern void (*domain_died_hook)(struct domain *d);

@@ -34,7 +34,10 @@ static u64 owned_word(const struct domain *d)
 	return (u64)d->id << FRAME_OWNER_SHIFT | FRAME_ALLOCATED | 1;
 }
 
-/* Enter n frames from m into d's account. */
+/*
+ * Enter n frames from m, which nobody refers to yet, into d's account, and make them its own. Both under the lock: who finds d dying sees
+ * all frames that it will ever have.
+ */
 static int account(struct domain *d, mfn_t m, u64 n, bool check_limit)
 {
 	bool first;
@@ -48,8 +51,11 @@ static int account(struct domain *d, mfn_t m, u64 n, bool check_limit)
 	else
 		rc = region_map_add(d->regions, m, n);
 	first = !rc && d->tot_pages == 0;
-	if (!rc)
+	if (!rc) {
 		d->tot_pages += n;
+		for (u64 i = 0; i < n; i++)
+			atomic_store(&frame_of(mfn_add(m, i))->v, owned_word(d));
+	}
 	spin_unlock(&d->page_lock);
 	if (first)
 		domain_ref(d);
@@ -78,7 +84,7 @@ mfn_t domain_alloc_frames(struct domain *d, unsigned order, unsigned addr_bits, 
 	/* Looked at again by account(); here only to fail cheaply. */
 	if (order > HEAP_MAX_ORDER || (check && READ_ONCE(d->tot_pages) + n > READ_ONCE(d->max_pages)))
 		return MFN_INVALID;
-	m = heap_alloc(order, addr_bits, HEAP_HYP_WORD);
+	m = heap_alloc_claimed(order, addr_bits, HEAP_HYP_WORD, &d->claimed);
 	if (mfn_eq(m, MFN_INVALID))
 		return m;
 	if (!(flags & MEMF_NO_ZERO))
@@ -87,9 +93,22 @@ mfn_t domain_alloc_frames(struct domain *d, unsigned order, unsigned addr_bits, 
 		heap_free(m, order);
 		return MFN_INVALID;
 	}
-	for (u64 i = 0; i < n; i++)
-		atomic_store(&frame_of(mfn_add(m, i))->v, owned_word(d));
 	return m;
+}
+
+int domain_claim(struct domain *d, u64 pages)
+{
+	int rc;
+
+	spin_lock(&d->page_lock);
+	if (!pages)
+		rc = heap_claim(&d->claimed, 0);
+	else if (d->is_dying || pages > d->max_pages)
+		rc = -EINVAL;
+	else
+		rc = heap_claim(&d->claimed, pages > d->tot_pages ? pages - d->tot_pages : 0);
+	spin_unlock(&d->page_lock);
+	return rc;
 }
 
 static void owner_lost_frame(mfn_t m, u16 owner)
@@ -123,15 +142,11 @@ int domain_steal_frame(struct domain *d, mfn_t m)
 static int assign(struct domain *d, mfn_t m, bool check_limit)
 {
 	frame_t x = frame_read(m);
-	int rc = account(d, m, 1, check_limit);
 
-	if (rc)
-		return rc;
 	BUG_ON(frame_owner(x) != DOMID_XEN || frame_count(x) != 1);
 	/* The old owner's CPUs may have it in their TLBs. */
 	tlb_flush_since(&cpu_online, frame_epoch(x));
-	atomic_store(&frame_of(m)->v, owned_word(d));
-	return 0;
+	return account(d, m, 1, check_limit);
 }
 
 int domain_assign_frame(struct domain *d, mfn_t m)
@@ -255,6 +270,8 @@ static int memory_relinquish(struct domain *d)
 {
 	u64 visited = 0;
 
+	if (heap_claim(&d->claimed, 0))
+		BUG();
 	return domain_for_each_frame(d, &d->relinquish_cursor, release_one, &visited);
 }
 

@@ -78,24 +78,24 @@ static u32 word_mask(const u16 *list, size_t n, unsigned word)
 	return mask;
 }
 
-static u32 allowed_bits(const struct domain *d, unsigned word)
+static u32 allowed_bits(bool hardware, unsigned word)
 {
 	u32 mask = word_mask(pv_features, ARRAY_SIZE(pv_features), word);
 
-	if (d->hardware)
+	if (hardware)
 		mask |= word_mask(hardware_domain_features, ARRAY_SIZE(hardware_domain_features), word);
 	return mask;
 }
 
 /* Keep of a leaf's feature words what the domain may see; registers that are no feature words stay. */
-static void mask_features(const struct domain *d, u32 leaf, u32 subleaf, struct cpuid_regs *r)
+static void mask_features(bool hardware, u32 leaf, u32 subleaf, struct cpuid_regs *r)
 {
 	for (unsigned w = 0; w < ARRAY_SIZE(feature_words); w++)
 		if (feature_words[w].leaf == leaf && feature_words[w].subleaf == subleaf)
-			*reg_of(r, feature_words[w].reg) &= allowed_bits(d, w);
+			*reg_of(r, feature_words[w].reg) &= allowed_bits(hardware, w);
 }
 
-static void basic_leaf_1(const struct domain *d, struct cpuid_regs *r)
+static void basic_leaf_1(struct cpuid_regs *r)
 {
 	/* No initial APIC id: vCPUs are not bound to processors. */
 	r->b &= 0x00ffffff;
@@ -160,17 +160,17 @@ static bool lfence_serialises(void)
 }
 
 /* The leaf as the domain sees it, from the machine's. */
-static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf)
+static struct cpuid_regs make_leaf(bool hardware, u32 leaf, u32 subleaf)
 {
 	struct cpuid_regs r = cpuid(leaf, subleaf), leaf1;
 
-	mask_features(d, leaf, subleaf, &r);
+	mask_features(hardware, leaf, subleaf, &r);
 	switch (leaf) {
 	case 0:
 		r.a = min(r.a, (u32)MAX_BASIC_LEAF);
 		break;
 	case 1:
-		basic_leaf_1(d, &r);
+		basic_leaf_1(&r);
 		break;
 	case 2:
 		break;
@@ -189,7 +189,7 @@ static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf
 		r.a = lfence_serialises() ? MAX_EXT_LEAF : min(r.a, MAX_EXT_LEAF);
 		break;
 	case 0x80000001:
-		leaf1 = make_leaf(d, 1, 0);
+		leaf1 = make_leaf(hardware, 1, 0);
 		leaf_ext_1(&r, &leaf1);
 		break;
 	case 0x80000007:
@@ -214,10 +214,8 @@ static struct cpuid_regs make_leaf(const struct domain *d, u32 leaf, u32 subleaf
 	return r;
 }
 
-static void add_leaf(struct cpu_policy *p, const struct domain *d, u32 leaf, u32 subleaf, bool has_subleaves)
+static void add_leaf(struct cpu_policy *p, u32 leaf, u32 subleaf, bool has_subleaves, struct cpuid_regs r)
 {
-	struct cpuid_regs r = make_leaf(d, leaf, subleaf);
-
 	if (!(r.a | r.b | r.c | r.d) || p->n == POLICY_MAX_LEAVES)
 		return;
 	p->leaves[p->n++] = (struct xen_cpuid_leaf){
@@ -239,25 +237,60 @@ static u32 subleaves(u32 leaf)
 	}
 }
 
-static int policy_create(struct domain *d)
+static void build(struct cpu_policy *p, bool hardware)
 {
-	struct cpu_policy *p = xnew(struct cpu_policy);
-
-	if (!p)
-		return -ENOMEM;
-	d->policy = p;
+	p->n = 0;
 	for (u32 leaf = 0; leaf <= min(cpu_features.max_leaf, (u32)MAX_BASIC_LEAF); leaf++)
 		for (u32 sub = 0; sub < subleaves(leaf); sub++)
-			add_leaf(p, d, leaf, sub, subleaves(leaf) > 1);
+			add_leaf(p, leaf, sub, subleaves(leaf) > 1, make_leaf(hardware, leaf, sub));
 	for (u32 leaf = 0x80000000; leaf <= min(cpu_features.max_ext_leaf, MAX_EXT_LEAF - 1); leaf++)
-		add_leaf(p, d, leaf, 0, false);
-	add_leaf(p, d, MAX_EXT_LEAF, 0, false);
+		add_leaf(p, leaf, 0, false, make_leaf(hardware, leaf, 0));
+	add_leaf(p, MAX_EXT_LEAF, 0, false, make_leaf(hardware, MAX_EXT_LEAF, 0));
+}
+
+void policy_host(struct cpu_policy *p)
+{
+	p->n = 0;
+	for (u32 leaf = 0; leaf <= min(cpu_features.max_leaf, (u32)MAX_BASIC_LEAF); leaf++)
+		for (u32 sub = 0; sub < subleaves(leaf); sub++)
+			add_leaf(p, leaf, sub, subleaves(leaf) > 1, cpuid(leaf, sub));
+	for (u32 leaf = 0x80000000; leaf <= min(cpu_features.max_ext_leaf, MAX_EXT_LEAF); leaf++)
+		add_leaf(p, leaf, 0, false, cpuid(leaf, 0));
+}
+
+/*
+ * --- of domains
+ */
+
+/* [hardware domain or not]. Shared by the domains that have been given nothing else. */
+static struct cpu_policy defaults[2];
+
+static bool is_default(const struct cpu_policy *p)
+{
+	return p >= defaults && p < defaults + ARRAY_SIZE(defaults);
+}
+
+const struct cpu_policy *policy_default(void)
+{
+	return &defaults[false];
+}
+
+void policy_init(void)
+{
+	build(&defaults[false], false);
+	build(&defaults[true], true);
+}
+
+static int policy_create(struct domain *d)
+{
+	d->policy = &defaults[d->hardware];
 	return 0;
 }
 
 static void policy_destroy(struct domain *d)
 {
-	xfree(d->policy);
+	if (!is_default(d->policy))
+		xfree(d->policy);
 	d->policy = NULL;
 }
 
@@ -303,33 +336,172 @@ static void xen_leaf(u32 leaf, u32 subleaf, struct cpuid_regs *r)
 	}
 }
 
-static const struct xen_cpuid_leaf *find_leaf(const struct cpu_policy *p, u32 leaf, u32 subleaf)
+static struct xen_cpuid_leaf *find_leaf(const struct cpu_policy *p, u32 leaf, u32 subleaf)
 {
 	for (u32 i = 0; i < p->n; i++)
 		if (p->leaves[i].leaf == leaf && (p->leaves[i].subleaf == subleaf || p->leaves[i].subleaf == XEN_CPUID_NO_SUBLEAF))
-			return &p->leaves[i];
+			return (struct xen_cpuid_leaf *)&p->leaves[i];
 	return NULL;
+}
+
+static struct cpuid_regs leaf_regs(const struct cpu_policy *p, u32 leaf, u32 subleaf)
+{
+	const struct xen_cpuid_leaf *l = find_leaf(p, leaf, subleaf);
+
+	return l ? (struct cpuid_regs){ l->a, l->b, l->c, l->d } : (struct cpuid_regs){ 0 };
 }
 
 void policy_cpuid(const struct domain *d, u32 leaf, u32 subleaf, struct cpuid_regs *out)
 {
-	const struct xen_cpuid_leaf *l;
-
 	*out = (struct cpuid_regs){ 0 };
-	if (leaf >= XEN_LEAVES && leaf <= XEN_LEAVES + XEN_CPUID_MAX_NUM_LEAVES) {
+	if (leaf >= XEN_LEAVES && leaf <= XEN_LEAVES + XEN_CPUID_MAX_NUM_LEAVES)
 		xen_leaf(leaf, subleaf, out);
-		return;
-	}
-	l = find_leaf(d->policy, leaf, subleaf);
-	if (l)
-		*out = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
+	else
+		*out = leaf_regs(d->policy, leaf, subleaf);
+}
+
+unsigned policy_feature_words(void)
+{
+	return ARRAY_SIZE(feature_words);
+}
+
+u32 policy_feature_word(const struct cpu_policy *p, unsigned word)
+{
+	const struct feature_word *w = &feature_words[word];
+	struct cpuid_regs r = leaf_regs(p, w->leaf, w->subleaf);
+
+	return *reg_of(&r, w->reg);
 }
 
 bool policy_has(const struct domain *d, unsigned feature)
 {
-	const struct feature_word *w = &feature_words[feature / 32];
+	return policy_feature_word(d->policy, feature / 32) >> feature % 32 & 1;
+}
+
+struct leaf_list { const struct cpu_policy *p; struct xen_cpuid_leaf *out; u32 n, room; };
+
+static struct cpuid_regs list_leaf(struct leaf_list *l, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = leaf_regs(l->p, leaf, subleaf);
+
+	if (l->n < l->room)
+		l->out[l->n] = (struct xen_cpuid_leaf){ .leaf = leaf, .subleaf = subleaf, .a = r.a, .b = r.b, .c = r.c, .d = r.d };
+	l->n++;
+	return r;
+}
+
+static void list_basic_leaf(struct leaf_list *l, u32 leaf)
+{
 	struct cpuid_regs r;
 
-	policy_cpuid(d, w->leaf, w->subleaf, &r);
-	return *reg_of(&r, w->reg) >> feature % 32 & 1;
+	switch (leaf) {
+	case 4:
+		for (u32 sub = 0; sub < 6 && list_leaf(l, leaf, sub).a & 0x1f; sub++)
+			;
+		break;
+	case 7:
+		r = list_leaf(l, leaf, 0);
+		for (u32 sub = 1; sub <= min(r.a, 2U); sub++)
+			list_leaf(l, leaf, sub);
+		break;
+	case 0xb:
+		list_leaf(l, leaf, 0);
+		list_leaf(l, leaf, 1);
+		break;
+	case 0xd:
+		r = list_leaf(l, leaf, 0);
+		list_leaf(l, leaf, 1);
+		for (u32 sub = 2; sub < 63; sub++)
+			if (((u64)r.d << 32 | r.a) >> sub & 1)
+				list_leaf(l, leaf, sub);
+		break;
+	default:
+		list_leaf(l, leaf, XEN_CPUID_NO_SUBLEAF);
+	}
+}
+
+int policy_list(const struct cpu_policy *p, struct xen_cpuid_leaf *out, u32 *n)
+{
+	struct leaf_list l = { .p = p, .out = out, .room = *n };
+	u32 max_basic = min(leaf_regs(p, 0, 0).a, (u32)MAX_BASIC_LEAF), max_ext = min(leaf_regs(p, 0x80000000, 0).a, MAX_EXT_LEAF);
+
+	for (u32 leaf = 0; leaf <= max_basic; leaf++)
+		list_basic_leaf(&l, leaf);
+	list_leaf(&l, XEN_LEAVES, XEN_CPUID_NO_SUBLEAF);
+	list_leaf(&l, XEN_LEAVES + 0x100, XEN_CPUID_NO_SUBLEAF);
+	for (u32 leaf = 0x80000000; leaf <= max_ext; leaf++)
+		list_leaf(&l, leaf, XEN_CPUID_NO_SUBLEAF);
+	*n = l.n;
+	return l.n > l.room ? -ENOBUFS : 0;
+}
+
+/* What of a leaf that is no feature word the tools may choose: names and numbers that only the guest makes something of. */
+static void take_others(struct xen_cpuid_leaf *l, const struct xen_cpuid_leaf *wanted)
+{
+	switch (l->leaf) {
+	case 0:
+		l->a = min(l->a, wanted->a);
+		break;
+	case 1:
+		l->a = wanted->a;
+		l->b = wanted->b & 0x00ffffff;
+		break;
+	case 4:
+	case 0x80000002 ... 0x80000004:
+		l->a = wanted->a;
+		l->b = wanted->b;
+		l->c = wanted->c;
+		l->d = wanted->d;
+		break;
+	}
+}
+
+static void change_leaf(const struct cpu_policy *limit, struct xen_cpuid_leaf *l, const struct xen_cpuid_leaf *wanted)
+{
+	struct cpuid_regs r, w = { wanted->a, wanted->b, wanted->c, wanted->d };
+
+	take_others(l, wanted);
+	r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
+	for (unsigned i = 0; i < ARRAY_SIZE(feature_words); i++) {
+		const struct feature_word *f = &feature_words[i];
+
+		if (f->leaf == l->leaf && (f->subleaf == l->subleaf || l->subleaf == XEN_CPUID_NO_SUBLEAF))
+			*reg_of(&r, f->reg) = policy_feature_word(limit, i) & *reg_of(&w, f->reg);
+	}
+	/* It is no secret that there is a hypervisor. */
+	if (l->leaf == 1)
+		r.c |= 1U << F(HYPERVISOR) % 32;
+	l->a = r.a;
+	l->b = r.b;
+	l->c = r.c;
+	l->d = r.d;
+}
+
+int policy_change(struct domain *d, u32 n, int (*next)(void *ctx, u32 i, struct xen_cpuid_leaf *leaf), void *ctx)
+{
+	struct cpu_policy *new = xmalloc(sizeof(*new));
+
+	if (!new)
+		return -ENOMEM;
+	*new = *d->policy;
+	for (u32 i = 0; i < n; i++) {
+		struct xen_cpuid_leaf wanted, *l;
+		int rc = next(ctx, i, &wanted);
+
+		if (rc) {
+			xfree(new);
+			return rc;
+		}
+		l = find_leaf(new, wanted.leaf, wanted.subleaf);
+		if (l)
+			change_leaf(&defaults[d->hardware], l, &wanted);
+	}
+	/* Commit. The default needs no memory. */
+	policy_destroy(d);
+	d->policy = new;
+	if (new->n == defaults[d->hardware].n && !memcmp(new, &defaults[d->hardware], offsetof(struct cpu_policy, leaves[new->n]))) {
+		xfree(new);
+		d->policy = &defaults[d->hardware];
+	}
+	return 0;
 }

@@ -53,13 +53,13 @@ int vcpu_create(struct domain *d, u32 id, unsigned cpu, struct vcpu **out)
 	v->pause_flags = v->is_idle ? 0 : VPF_DOWN;
 	v->info_mfn = MFN_INVALID;
 	v->info = d->shared_info && id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : &dummy_info;
-	/* Published before the modules see it, so that one failing half-way is freed with the domain. */
-	d->vcpus[id] = v;
 	rc = create_in_modules(v);
 	if (rc) {
 		vcpu_discard(v);
 		return rc;
 	}
+	/* Whoever finds it finds it complete. */
+	atomic_store(&d->vcpus[id], v);
 	*out = v;
 	return 0;
 }

@@ -74,6 +74,7 @@ HYPERCALL(do_callback_op);
 HYPERCALL(do_event_channel_op);
 HYPERCALL(do_physdev_op);
 HYPERCALL(do_sysctl);
+HYPERCALL(do_domctl);
 HYPERCALL(do_mca);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* memory_op: dispatch of sub-operations, and those that only tell something. ABI: <xen/memory.h>. */
 
+#include <domain/permission.h>
 #include <hypercall/memory.h>
 #include <memory/heap.h>
 #include <memory/m2p.h>
@@ -29,7 +30,7 @@ unsigned memop_max_order(void)
 	 * 2 MiB; more for who has devices, and may need contiguous buffers, or builds domains. Bounded by the time it
 	 * takes to clear.
 	 */
-	return !d->privileged && rangeset_empty(d->iomem) && rangeset_empty(d->ioports) ? 9 : 12;
+	return !d->privileged && !domain_has_devices(d) ? 9 : 12;
 }
 
 static u64 max_pfn_of(const struct domain *d)

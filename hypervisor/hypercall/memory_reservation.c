@@ -103,30 +103,23 @@ long memop_reservation(unsigned op, u64 start, u64 arg)
 	return rc == -ERESTART ? hypercall_continue(__HYPERVISOR_memory_op, 2, op | i << MEMOP_CMD_BITS, arg) : (long)i;
 }
 
-/*
- * A claim says whether the memory for a domain is there. It is not set aside: the allocations that follow may still fail.
- */
+/* Set memory aside for a domain that is being built: what others can have is what is free and not claimed. */
 long memop_claim_pages(u64 arg)
 {
 	xen_memory_reservation_t r;
 	struct domain *d;
-	u64 have;
 	int rc;
 
 	if (copy_from_guest(&r, (void *)arg, sizeof(r)))
 		return -EFAULT;
-	if (r.extent_start.p || r.extent_order || r.mem_flags || r.nr_extents > (u32)~0u)
+	if (r.extent_start.p || r.extent_order || r.mem_flags)
 		return -EINVAL;
 	if (!current->domain->privileged)
 		return -EPERM;
 	rc = memop_domain(r.domid, &d);
 	if (rc)
 		return rc;
-	have = READ_ONCE(d->tot_pages);
-	if (r.nr_extents > d->max_pages)
-		rc = -EINVAL;
-	else if (r.nr_extents > have && r.nr_extents - have > heap_free_pages())
-		rc = -ENOMEM;
+	rc = domain_claim(d, r.nr_extents);
 	domain_put(d);
 	return rc;
 }

@@ -2,6 +2,7 @@
 /* mmuext_op: pinning, base tables, TLB and cache flushes, page clearing and copying. ABI: <xen/xen.h>. */
 
 #include <core/smp.h>
+#include <domain/permission.h>
 #include <hypercall/mmu.h>
 #include <lib/string.h>
 #include <memory/tlbflush.h>
@@ -41,7 +42,7 @@ static void wbinvd_here(void *unused)
 /* Only who has devices may slow the machine down like this. */
 static int flush_cache(const struct domain *d, bool global)
 {
-	if (rangeset_empty(d->iomem) && rangeset_empty(d->ioports))
+	if (!domain_has_devices(d))
 		return -EACCES;
 	if (global)
 		smp_call(&cpu_online, wbinvd_here, NULL);

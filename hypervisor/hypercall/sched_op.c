@@ -10,19 +10,10 @@
 
 #define POLL_MAX_PORTS	128
 
-static void poll_end(struct vcpu *v)
-{
-	atomic_fetch_and(&v->pause_flags, ~(u32)VPF_POLL);
-	evtchn_poll_stop(v);
-}
-
 /* v->poll_timer: the time is over. Set up in vcpu_timer.c. */
 void sched_op_poll_timeout(void *data)
 {
-	struct vcpu *v = data;
-
-	evtchn_poll_stop(v);
-	vcpu_clear_pause_flag(v, VPF_POLL);
+	vcpu_clear_pause_flag(data, VPF_POLL);
 }
 
 /*
@@ -43,17 +34,17 @@ static long poll(const void *arg)
 		return -EFAULT;
 
 	timer_stop(&v->poll_timer);
-	evtchn_poll_start(v, op.nr_ports == 1 ? ports[0] : 0);
-	atomic_fetch_or(&v->pause_flags, VPF_POLL);
+	evtchn_poll_port(v, op.nr_ports == 1 ? ports[0] : 0);
+	sched_poll_begin();
 	if (vcpu_event_pending(v)) {
-		poll_end(v);
+		sched_poll_cancel();
 		return 0;
 	}
 	for (u32 i = 0; i < op.nr_ports; i++) {
 		int rc = evtchn_port_is_pending(v->domain, ports[i]);
 
 		if (rc) {
-			poll_end(v);
+			sched_poll_cancel();
 			return rc < 0 ? rc : 0;
 		}
 	}

@@ -35,5 +35,6 @@ const struct hypercall_row hypercall_table[64] = {
 	ROW(__HYPERVISOR_event_channel_op, do_event_channel_op, 2, HC_PV | HC_HVM),
 	ROW(__HYPERVISOR_physdev_op, do_physdev_op, 2, HC_PV | HC_HVM),
 	ROW(__HYPERVISOR_sysctl, do_sysctl, 1, HC_PV | HC_HVM | HC_PRIV),
+	ROW(__HYPERVISOR_domctl, do_domctl, 1, HC_PV | HC_HVM | HC_PRIV),
 	ROW(__HYPERVISOR_mca, do_mca, 1, HC_PV | HC_PRIV),
 };

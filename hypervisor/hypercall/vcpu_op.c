@@ -223,7 +223,7 @@ static long get_physid(struct vcpu *v, const void *arg)
 	cpumask_t where;
 	u32 apic;
 
-	sched_get_affinity(v, &where);
+	sched_get_affinity(v, &where, NULL);
 	if (!v->domain->hardware || cpumask_weight(&where) != 1)
 		return -EINVAL;
 	apic = cpu_apic_id[cpumask_first(&where)];

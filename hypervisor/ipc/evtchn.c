@@ -423,9 +423,11 @@ static int vcpu_create_hook(struct vcpu *v)
 
 static int relinquish(struct domain *d)
 {
-	/* A port that somebody is just binding on the domain's behalf is found at the next call. */
-	int rc = evtchn_reset(d, false);
+	int rc;
 
+	virq_forget_handler(d);
+	/* A port that somebody is just binding on the domain's behalf is found at the next call. */
+	rc = evtchn_reset(d, false);
 	return rc == -EAGAIN ? -ERESTART : rc;
 }
 
@@ -459,7 +461,15 @@ DOMAIN_MODULE(evtchn_module) = {
 };
 
 static void console_has_input(void) { virq_send_global(VIRQ_CONSOLE); }
-static void domain_died(struct domain *d) { virq_send_global(VIRQ_DOM_EXC); }
+
+static void domain_died(struct domain *d)
+{
+	/* Whoever waits for it to suspend itself has asked to be told along a channel. */
+	if (d && d->suspend_port)
+		(void)!evtchn_send(d, d->suspend_port);
+	virq_send_global(VIRQ_DOM_EXC);
+}
+
 
 void evtchn_init(void)
 {

@@ -13,8 +13,15 @@ void evtchn_init(void);
 int evtchn_send(struct domain *d, u32 port);
 /* Raise a per-vCPU VIRQ (VIRQ_TIMER, VIRQ_DEBUG …). Any context. */
 void virq_send_vcpu(struct vcpu *v, u32 virq);
-/* Raise a global VIRQ at the hardware domain, if it has bound it. Any context. */
+/* Raise a global VIRQ at the domain that handles it, if it has bound it. Any context. */
 void virq_send_global(u32 virq);
+/*
+ * Let d handle a global VIRQ, until it dies or another one does; before and after that it is the hardware domain. 0, -EINVAL not
+ * a global VIRQ, or d is dying.
+ */
+int __must_check virq_set_handler(struct domain *d, u32 virq);
+/* d is dying: it handles none any more. */
+void virq_forget_handler(struct domain *d);
 /* A device's interrupt for d's port (bound, or being bound, to a pirq). Interrupt context. */
 void evtchn_send_pirq(struct domain *d, u32 port);
 

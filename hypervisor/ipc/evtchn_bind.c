@@ -256,7 +256,7 @@ static void dump_domain(struct domain *d)
 	u32 valid = READ_ONCE(d->evtchn->valid), n = 0;
 
 	log_info("domain %u: %u of %u ports in use, %s, %u polling\n", d->id, d->evtchn->active, d->evtchn->limit,
-		 d->evtchn->fifo ? "FIFO" : "2-level", d->evtchn->pollers);
+		 d->evtchn->fifo ? "FIFO" : "2-level", d->pollers);
 	for (u32 port = 1; port < valid; port++)
 		n += dump_port(d, port, n < DUMP_MAX);
 	if (n > DUMP_MAX)

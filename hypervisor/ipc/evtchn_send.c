@@ -32,28 +32,22 @@ void evtchn_vcpu_info_moved(struct vcpu *v)
 
 /* --- polling ------------------------------------------------------------------------------------------------------------------ */
 
-void evtchn_poll_start(struct vcpu *v, u32 port)
+void evtchn_poll_port(struct vcpu *v, u32 port)
 {
-	/* A guest may ask for a port of that number, too. */
-	if (atomic_xchg(&v->evtchn->poll_port, port == POLL_NONE ? 0 : port) == POLL_NONE)
-		atomic_fetch_add(&v->domain->evtchn->pollers, 1);
-}
-
-void evtchn_poll_stop(struct vcpu *v)
-{
-	if (atomic_xchg(&v->evtchn->poll_port, POLL_NONE) != POLL_NONE)
-		atomic_sub_fetch(&v->domain->evtchn->pollers, 1);
+	WRITE_ONCE(v->evtchn->poll_port, port);
 }
 
 static __noinline void wake_pollers(struct domain *d, u32 port)
 {
 	for_each_vcpu(d, v) {
-		u32 p = READ_ONCE(v->evtchn->poll_port);
+		u32 p;
 
-		if (p == port || p == 0) {
-			evtchn_poll_stop(v);
+		/* The port was written before the flag was set. */
+		if (!(READ_ONCE(v->pause_flags) & VPF_POLL))
+			continue;
+		p = READ_ONCE(v->evtchn->poll_port);
+		if (p == port || p == 0)
 			vcpu_clear_pause_flag(v, VPF_POLL);
-		}
 	}
 }
 
@@ -92,7 +86,7 @@ void evtchn_deliver(struct domain *d, struct evtchn *chn)
 	else
 		news = set_pending_2level(d, chn->port, d->vcpus[READ_ONCE(chn->vcpu)]);
 	/* The pending bit was set by a locked instruction: whoever begins to poll after this look finds it. */
-	if (news && unlikely(READ_ONCE(ed->pollers)))
+	if (news && unlikely(READ_ONCE(d->pollers)))
 		wake_pollers(d, chn->port);
 }
 
@@ -170,13 +164,49 @@ void virq_send_vcpu(struct vcpu *v, u32 virq)
 	spin_unlock_irqrestore(&chn->lock, flags);
 }
 
+/* NULL: the hardware domain. An entry holds a reference. */
+static struct domain *virq_handlers[NR_VIRQS];
+static DEFINE_SPINLOCK(virq_lock, LOCK_VIRQ);
+
 void virq_send_global(u32 virq)
 {
-	struct domain *d = hardware_domain;
+	u64 flags = spin_lock_irqsave(&virq_lock);
+	struct domain *d = virq_handlers[virq] ?: hardware_domain;
 	struct vcpu *v = d ? domain_vcpu(d, 0) : NULL;
 
 	if (v)
 		virq_send_vcpu(v, virq);
+	spin_unlock_irqrestore(&virq_lock, flags);
+}
+
+static int change_handler(u32 virq, struct domain *from, struct domain *to)
+{
+	u64 flags = spin_lock_irqsave(&virq_lock);
+	struct domain *old = virq_handlers[virq];
+	int rc = (from && old != from) || (to && to->is_dying) ? -EINVAL : 0;
+
+	if (!rc) {
+		if (to)
+			domain_ref(to);
+		virq_handlers[virq] = to;
+	}
+	spin_unlock_irqrestore(&virq_lock, flags);
+	if (!rc && old)
+		domain_put(old);
+	return rc;
+}
+
+int virq_set_handler(struct domain *d, u32 virq)
+{
+	if (virq >= NR_VIRQS || !virq_is_global(virq))
+		return -EINVAL;
+	return change_handler((u32)index_nospec(virq, NR_VIRQS), NULL, d);
+}
+
+void virq_forget_handler(struct domain *d)
+{
+	for (u32 virq = 0; virq < NR_VIRQS; virq++)
+		(void)!change_handler(virq, d, NULL);
 }
 
 void evtchn_send_pirq(struct domain *d, u32 port)

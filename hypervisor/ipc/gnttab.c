@@ -216,6 +216,8 @@ int gnttab_set_version(struct domain *d, u32 version)
 
 	if (version != 1 && version != 2)
 		return -EINVAL;
+	if (d->limits.grant_version && version > d->limits.grant_version)
+		return -ENOSYS;
 	spin_lock(&gt->lock);
 	if (gt->version != version)
 		rc = switch_version(d, gt, version);

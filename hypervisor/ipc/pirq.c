@@ -16,6 +16,7 @@
 #include <core/debug_key.h>
 #include <core/irq.h>
 #include <core/msi.h>
+#include <domain/permission.h>
 #include <ipc/evtchn.h>
 #include <ipc/pirq.h>
 #include <lib/errno.h>
@@ -110,7 +111,7 @@ int pirq_bind(struct vcpu *v, u32 pirq, u32 port, bool will_share)
 
 	if (!p)
 		return -EINVAL;
-	if (!rangeset_contains(d->irqs, pirq, pirq))
+	if (!domain_allowed(d, PERMISSION_IRQ, pirq, pirq))
 		return -EPERM;
 	flags = spin_lock_irqsave(&d->pirqs->lock);
 	rc = bind(p, v, port);
@@ -274,7 +275,7 @@ int pirq_map_gsi(struct domain *d, u32 gsi, s32 *pirq)
 
 	if (!pd || gsi >= irq_nr_gsi() || !irq_valid(gsi) || (*pirq >= 0 && (u32)*pirq >= pd->count))
 		return -EINVAL;
-	if (!rangeset_contains(d->irqs, gsi, gsi))
+	if (!domain_allowed(d, PERMISSION_IRQ, gsi, gsi))
 		return -EPERM;
 	flags = spin_lock_irqsave(&pd->lock);
 	rc = map_gsi(pd, gsi, pirq);

@@ -19,6 +19,7 @@
 #include <core/console.h>
 #include <core/panic.h>
 #include <core/spinlock.h>
+#include <lib/errno.h>
 #include <lib/list.h>
 #include <lib/string.h>
 #include <memory/heap.h>
@@ -29,6 +30,7 @@
 #define ZONES		40	/* 52-bit machine addresses */
 #define ORDERS		(HEAP_MAX_ORDER + 1)
 
+#define OWN_RESERVE	128	/* pages that cannot be claimed: for what the hypervisor keeps about the domains to be built */
 #define FREE_FRAME	((u64)DOMID_INVALID << FRAME_OWNER_SHIFT)
 
 /* At the start of each free block. */
@@ -38,6 +40,7 @@ static DEFINE_SPINLOCK(heap_lock, LOCK_HEAP);
 static struct list free_lists[ZONES][ORDERS];
 static u32 free_orders[ZONES];		/* bit o: free_lists[z][o] is not empty */
 static u64 free_pages_count, total_pages;
+static u64 claimed_pages;		/* sum of all claims: never more than free_pages_count minus what the hypervisor took since */
 static bool lists_ready;
 
 mfn_t virt_to_mfn(const void *va)
@@ -136,10 +139,56 @@ static mfn_t take_block(unsigned order, unsigned addr_bits)
 	return MFN_INVALID;
 }
 
+/* Left of what others have claimed: may n pages be taken? Heap lock held. */
+static bool unclaimed(const u64 *claim, u64 n)
+{
+	u64 others = claimed_pages - *claim;
+
+	return free_pages_count >= others && free_pages_count - others >= n;
+}
+
+/* Heap lock held. */
+static void set_claim(u64 *claim, u64 pages)
+{
+	claimed_pages = claimed_pages - *claim + pages;
+	*claim = pages;
+}
+
+int heap_claim(u64 *claim, u64 pages)
+{
+	int rc = 0;
+
+	spin_lock(&heap_lock);
+	if (pages > *claim && !unclaimed(claim, pages + OWN_RESERVE))
+		rc = -ENOMEM;
+	else
+		set_claim(claim, pages);
+	spin_unlock(&heap_lock);
+	return rc;
+}
+
+u64 heap_claimed_pages(void)
+{
+	return READ_ONCE(claimed_pages);
+}
+
+static mfn_t take_claimed(unsigned order, unsigned addr_bits, u64 *claim)
+{
+	u64 n = 1UL << order;
+	mfn_t m;
+
+	if (claim && !unclaimed(claim, n))
+		return MFN_INVALID;
+	m = take_block(order, addr_bits);
+	if (claim && *claim && !mfn_eq(m, MFN_INVALID))
+		set_claim(claim, *claim - min(*claim, n));
+	return m;
+}
+
 /*
  * Take a block and make its words `word`; make sure that no CPU has a translation of it left.
  */
-mfn_t heap_alloc(unsigned order, unsigned addr_bits, u64 word)
+mfn_t heap_alloc_claimed(unsigned order, unsigned addr_bits, u64 word, u64 *claim)
 {
 	u16 now, age = 0xffff;
 	mfn_t m;
@@ -147,7 +196,7 @@ mfn_t heap_alloc(unsigned order, unsigned addr_bits, u64 word)
 	if (order > HEAP_MAX_ORDER)
 		return MFN_INVALID;
 	spin_lock(&heap_lock);
-	m = take_block(order, addr_bits);
+	m = take_claimed(order, addr_bits, claim);
 	spin_unlock(&heap_lock);
 	if (mfn_eq(m, MFN_INVALID))
 		return m;
@@ -161,6 +210,11 @@ mfn_t heap_alloc(unsigned order, unsigned addr_bits, u64 word)
 	}
 	tlb_flush_since(&cpu_online, now - age);
 	return m;
+}
+
+mfn_t heap_alloc(unsigned order, unsigned addr_bits, u64 word)
+{
+	return heap_alloc_claimed(order, addr_bits, word, NULL);
 }
 
 void heap_free(mfn_t m, unsigned order)

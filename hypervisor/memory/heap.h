@@ -41,6 +41,8 @@ enum {
  * below 2^addr_bits (0: no limit). MFN_INVALID when the machine or the domain's limit (d->max_pages) has none left.
  */
 mfn_t domain_alloc_frames(struct domain *d, unsigned order, unsigned addr_bits, unsigned flags);
+/* Set memory aside until d has `pages` pages in all; 0: no longer. 0, -ENOMEM, -EINVAL beyond its limit, or dying. */
+int __must_check domain_claim(struct domain *d, u64 pages);
 /*
  * Give a frame a new owner. Steal: the caller has one reference (get_frame), and FRAME_ALLOCATED has the only other, there
  * is no type: the frame leaves d's account and belongs to DOMID_XEN with the caller's reference only (put_frame would free
@@ -71,6 +73,14 @@ void unshare_free_page(void *va);
  */
 mfn_t heap_alloc(unsigned order, unsigned addr_bits, u64 word);
 void heap_free(mfn_t m, unsigned order);
+/*
+ * Claims: pages set aside before they are allocated. A claim is a counter of the caller's that the heap guards. heap_claim() makes it
+ * `pages` more pages from now on: 0, or -ENOMEM with no change when so many are not free and unclaimed. heap_alloc_claimed() allocates
+ * only what nobody else has claimed, and takes it off *claim. The hypervisor's own needs, which are small, are not held to claims.
+ */
+int __must_check heap_claim(u64 *claim, u64 pages);
+mfn_t heap_alloc_claimed(unsigned order, unsigned addr_bits, u64 word, u64 *claim);
+u64 heap_claimed_pages(void);
 
 /* Free frames now, and the machine's total, in pages. */
 u64 heap_free_pages(void);

@@ -7,6 +7,7 @@
 #include <core/pci.h>
 #include <core/rtc.h>
 #include <domain/guest_copy.h>
+#include <domain/permission.h>
 #include <pv/pv.h>
 #include <x86/cr.h>
 #include <x86/io.h>
@@ -53,9 +54,9 @@ bool pv_port_access_ok(u16 port, unsigned bytes)
 	return pv_iopl_ok(v) || bitmap_allows(v, port, bytes);
 }
 
-static bool domain_may_use(const struct domain *d, u16 port, unsigned bytes)
+static bool domain_may_use(struct domain *d, u16 port, unsigned bytes)
 {
-	return rangeset_contains(d->ioports, port, port + bytes - 1);
+	return domain_allowed(d, PERMISSION_IOPORT, port, port + bytes - 1);
 }
 
 static u32 all_ones(unsigned bytes)

@@ -7,6 +7,7 @@
  */
 #include <core/softirq.h>
 #include <domain/guest_copy.h>
+#include <domain/permission.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <memory/tlbflush.h>
@@ -252,7 +253,7 @@ static enum outcome kernel_op(struct cpu_user_regs *regs, const struct insn *i)
 		return OP_DONE;
 	case 0x09:
 		/* Only who can map device memory has caches to write back. */
-		if (d->hardware || (d->iomem && !rangeset_empty(d->iomem)))
+		if (d->hardware || domain_has_devices(d))
 			wbinvd();
 		return OP_DONE;
 	case 0x20 ... 0x23:

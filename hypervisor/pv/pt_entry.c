@@ -3,6 +3,7 @@
 
 #include <core/console.h>
 #include <core/panic.h>
+#include <domain/permission.h>
 #include <lib/errno.h>
 #include <pv/pagetable.h>
 #include <x86/cpuid.h>
@@ -15,9 +16,9 @@ static bool is_device_frame(frame_t f)
 	return f.v == 0 || frame_owner(f) == DOMID_IO;
 }
 
-static bool may_use_device(const struct domain *d, mfn_t m)
+static bool may_use_device(struct domain *d, mfn_t m)
 {
-	return rangeset_contains(d->iomem, m.v, m.v);
+	return domain_allowed(d, PERMISSION_IOMEM, m.v, m.v);
 }
 
 static int get_device_l1e(struct domain *d, struct domain *pg_owner, pte_t e)

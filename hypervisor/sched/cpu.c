@@ -23,10 +23,10 @@ static int sched_vcpu_create(struct vcpu *v)
 	if (!s)
 		return -ENOMEM;
 	s->v = v;
-	s->weight = v->domain->sched_weight ? v->domain->sched_weight : WEIGHT_DEFAULT;
+	s->weight = sched_get_weight(v->domain);
 	s->timers_cpu = v->processor;
 	cpumask_fill(&s->affinity);
-	s->normal_affinity = s->affinity;
+	s->normal_affinity = s->preferred = s->affinity;
 	v->sched = s;
 	return runstate_create(v);
 }
@@ -135,29 +135,35 @@ static void apply_affinity(struct sched_cpu *c, struct vcpu *v, u64 flags)
 	sched_unlock(c, flags);
 }
 
-int sched_set_affinity(struct vcpu *v, const cpumask_t *hard)
+int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
 	struct sched_cpu *c;
 	cpumask_t online;
 	u64 flags;
 
-	cpumask_and(&online, hard, &cpu_online);
-	if (cpumask_empty(&online))
+	if (hard)
+		cpumask_and(&online, hard, &cpu_online);
+	if (hard && cpumask_empty(&online))
 		return -EINVAL;
 	c = sched_lock_vcpu(v, &flags);
-	v->sched->normal_affinity = *hard;
-	if (!v->sched->overridden)
+	if (soft)
+		v->sched->preferred = *soft;
+	if (hard)
+		v->sched->normal_affinity = *hard;
+	if (hard && !v->sched->overridden)
 		v->sched->affinity = *hard;
 	apply_affinity(c, v, flags);
 	return 0;
 }
 
-void sched_get_affinity(const struct vcpu *v, cpumask_t *hard)
+void sched_get_affinity(const struct vcpu *v, cpumask_t *hard, cpumask_t *soft)
 {
 	u64 flags;
 	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
 
 	*hard = v->sched->affinity;
+	if (soft)
+		*soft = v->sched->preferred;
 	sched_unlock(c, flags);
 }
 
@@ -182,6 +188,11 @@ int sched_pin_override(struct vcpu *v, int cpu)
 	}
 	apply_affinity(c, v, flags);
 	return 0;
+}
+
+u32 sched_get_weight(const struct domain *d)
+{
+	return d->sched_weight ? d->sched_weight : WEIGHT_DEFAULT;
 }
 
 int sched_set_weight(struct domain *d, u32 weight)

@@ -19,6 +19,7 @@ struct sched_vcpu {
 	u32 weight;
 	cpumask_t affinity;	/* CPUs it may run on */
 	cpumask_t normal_affinity; /* … when no longer overridden */
+	cpumask_t preferred;	/* of these, where it should run if it can: soft affinity */
 };
 
 /* A CPU's run queue. First member of the policy's structure. Protected by `lock`. */

@@ -117,16 +117,19 @@ static unsigned least_loaded(const cpumask_t *mask)
 	return best;
 }
 
-/* Its own CPU if that is idle, else an idle one, else its own, else the one with the least to do. */
+/* Its own CPU if that is idle, else an idle one, else its own, else the one with the least to do; those that it prefers first. */
 static unsigned select_cpu(const struct vcpu *v)
 {
 	unsigned own = v->processor, cpu;
-	cpumask_t allowed, idle;
+	cpumask_t allowed, idle, preferred;
 
 	allowed_cpus(v, &allowed);
 	if (cpumask_empty(&allowed))
 		return own;
 	cpumask_and(&idle, &allowed, &sched_idle_cpus);
+	cpumask_and(&preferred, &idle, &v->sched->preferred);
+	if (!cpumask_empty(&preferred))
+		idle = preferred;
 	cpu = cpumask_next(own, &idle);
 	if (cpu == MAX_CPUS)
 		cpu = cpumask_first(&idle);

@@ -37,13 +37,17 @@ void vcpu_clear_pause_flag(struct vcpu *v, u32 flag);
 void sched_block(void);
 void sched_yield(void);
 
-/* 0; -EINVAL when no CPU of the set is online. */
-int __must_check sched_set_affinity(struct vcpu *v, const cpumask_t *hard);
-void sched_get_affinity(const struct vcpu *v, cpumask_t *hard);
+/*
+ * hard: where it may run; soft: where of these it should, if it can. NULL: no change, or not asked for. 0; -EINVAL when no CPU of the
+ * hard set is online.
+ */
+int __must_check sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft);
+void sched_get_affinity(const struct vcpu *v, cpumask_t *hard, cpumask_t *soft);
 /* Run v on this CPU only, until cpu < 0 gives it back its affinity. 0; -EINVAL no such CPU online; -EBUSY overridden already. */
 int __must_check sched_pin_override(struct vcpu *v, int cpu);
 /* A domain's share of CPU time relative to others': 1..65535, default 256. 0 or -EINVAL. */
 int __must_check sched_set_weight(struct domain *d, u32 weight);
+u32 sched_get_weight(const struct domain *d);
 
 /* Time spent per RUNSTATE_* so far. */
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out);

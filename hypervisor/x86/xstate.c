@@ -223,3 +223,29 @@ int xstate_from_fxsave(struct xstate *x, const void *image)
 		x->xstate_bv = XSTATE_FP | XSTATE_SSE;
 	return 0;
 }
+
+void xstate_export(const struct xstate *x, void *area)
+{
+	memcpy(area, &x->fx, xstate_size_for(xstate_features, false));
+}
+
+int xstate_import(struct xstate *x, u64 xcr0, const void *area, u32 size)
+{
+	const struct xstate *from = (const struct xstate *)((const char *)area - offsetof(struct xstate, fx));
+	u32 mine = xstate_size_for(xstate_features, false);
+	u64 old = x->xcr0;
+
+	if (size < sizeof(struct fxsave) + 64 || size > mine || from->fx.mxcsr & ~mxcsr_mask || from->xcomp_bv)
+		return -EINVAL;
+	for (unsigned i = 0; i < ARRAY_SIZE(from->reserved); i++)
+		if (from->reserved[i])
+			return -EINVAL;
+	if (from->xstate_bv & ~xcr0 || xstate_size_for(from->xstate_bv, false) > size || xstate_set_xcr0(x, xcr0)) {
+		x->xcr0 = old;
+		return -EINVAL;
+	}
+	memset(&x->fx, 0, mine);
+	memcpy(&x->fx, area, size);
+	x->fx.mxcsr_mask = mxcsr_mask;
+	return 0;
+}

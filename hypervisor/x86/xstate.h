@@ -34,6 +34,12 @@ int __must_check xstate_set_xcr0(struct xstate *x, u64 xcr0);
 /* To and from the 512-byte FXSAVE image of struct vcpu_guest_context. */
 void xstate_to_fxsave(const struct xstate *x, void *fx);
 int __must_check xstate_from_fxsave(struct xstate *x, const void *fx);
+/*
+ * The whole state in the standard XSAVE format, xstate_size_for(xstate_features, false) bytes. import: `size` bytes of one, the rest being in its
+ * initial state. -EINVAL, and nothing has changed: features that are not offered, or contents that XRSTOR would refuse.
+ */
+void xstate_export(const struct xstate *x, void *area);
+int __must_check xstate_import(struct xstate *x, u64 xcr0, const void *area, u32 size);
 /* Bytes of an XSAVE area for a set of features (CPUID leaf 0xd). */
 u32 xstate_size_for(u64 features, bool compacted);
 

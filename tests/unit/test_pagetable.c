@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: frame references, page-table types and TLB flushes of PV domains, against a model that recomputes everything. */
-/* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/rangeset.c lib/tree.c domain/frames.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
+/* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/rangeset.c lib/tree.c domain/frames.c domain/permission.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
 /* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter */
 #include "test.h"
 
 #include <core/console.h>
+#include <domain/permission.h>
 #include <lib/errno.h>
 #include <memory/audit.h>
 #include <memory/heap.h>
@@ -153,7 +154,7 @@ static bool model_l1e(struct domain *d, struct domain *pg_owner, pte_t e)
 	if (!pte_present(e))
 		return true;
 	if (!is_ram(m))
-		return d == &domains[0] && rangeset_contains(d->iomem, m, m) && (pg_owner == d || pg_owner == dom_io);
+		return d == &domains[0] && domain_allowed(d, PERMISSION_IOMEM, m, m) && (pg_owner == d || pg_owner == dom_io);
 	if (!exists(m) || owner_of(m) != pg_owner->id)
 		return false;
 	if (e.v & PTE_RW)
@@ -865,8 +866,8 @@ static void make_domain(unsigned id)
 	d->max_vcpus = VCPUS;
 	d->vcpus = vcpu_lists[id];
 	d->pv = &pv_domains[id];
-	d->iomem = calloc(1, sizeof(*d->iomem));
-	rangeset_init(d->iomem, &xmalloc_allocator);
+	for (unsigned i = 0; i < PERMISSION_KINDS; i++)
+		rangeset_init(&d->permissions[i], &xmalloc_allocator);
 	d->pv->perdomain_l3 = alloc_page_zeroed();
 	cpumask_set(id * 2, &d->dirty_cpus);
 	cpumask_set(id * 2 + 1, &d->dirty_cpus);
@@ -897,8 +898,8 @@ static void make_machine(void)
 	heap_add_range(paddr(RAM_FIRST << PAGE_SHIFT), paddr((u64)RAM_END << PAGE_SHIFT));
 	make_domain(0);
 	make_domain(1);
-	CHECK_EQ(rangeset_add(domains[0].iomem, DEVICE, DEVICE + 1), 0);
-	CHECK_EQ(rangeset_add(domains[0].iomem, FAR_DEVICE, FAR_DEVICE), 0);
+	CHECK_EQ(domain_allow(&domains[0], PERMISSION_IOMEM, DEVICE, DEVICE + 1, true), 0);
+	CHECK_EQ(domain_allow(&domains[0], PERMISSION_IOMEM, FAR_DEVICE, FAR_DEVICE, true), 0);
 }
 
 static void kill_domain(unsigned id)
@@ -944,8 +945,7 @@ static void end_machine(void)
 		CHECK_EQ(domain_refs[i], 0);
 		pagetables_module.destroy(&domains[i]);
 		memory_module.destroy(&domains[i]);
-		rangeset_clear(domains[i].iomem);
-		free(domains[i].iomem);
+		rangeset_clear(&domains[i].permissions[PERMISSION_IOMEM]);
 	}
 	free_before = heap_free_pages();
 	CHECK_EQ(free_before, RAM_END - RAM_FIRST - 2);

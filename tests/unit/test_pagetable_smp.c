@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: page-table and frame operations by several CPUs at the same time; afterwards every count must be right. */
-/* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/rangeset.c lib/tree.c domain/frames.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
+/* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/rangeset.c lib/tree.c domain/frames.c domain/permission.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
 /* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter -DFAKE_CPU_LOCAL=__thread -DFAKE_RACE */
 #include "test.h"
 
 #include <core/console.h>
+#include <domain/permission.h>
 #include <lib/errno.h>
 #include <memory/audit.h>
 #include <memory/heap.h>
@@ -254,8 +255,8 @@ static void make_domain(unsigned id)
 
 	*d = (struct domain){ .magic = DOMAIN_MAGIC, .id = (u16)id, .privileged = true, .max_pages = PER_DOMAIN, .max_vcpus = 2,
 			      .vcpus = vcpu_lists[id], .pv = &pv_domains[id] };
-	d->iomem = calloc(1, sizeof(*d->iomem));
-	rangeset_init(d->iomem, &xmalloc_allocator);
+	for (unsigned i = 0; i < PERMISSION_KINDS; i++)
+		rangeset_init(&d->permissions[i], &xmalloc_allocator);
 	d->pv->perdomain_l3 = alloc_page_zeroed();
 	cpumask_set(id * 2, &d->dirty_cpus);
 	cpumask_set(id * 2 + 1, &d->dirty_cpus);
@@ -317,6 +318,5 @@ TEST(four_cpus)
 	for (unsigned i = 0; i < 2; i++) {
 		pagetables_module.destroy(&domains[i]);
 		memory_module.destroy(&domains[i]);
-		free(domains[i].iomem);
 	}
 }

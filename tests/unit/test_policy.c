@@ -32,7 +32,7 @@ struct cpuid_regs fake_cpuid(u32 leaf, u32 subleaf)
 
 u32 xstate_size_for(u64 features, bool compacted) { return features & XSTATE_YMM ? 832 : 576; }
 u64 time_tsc_khz(void) { return 2500000; }
-void *xzalloc(size_t size) { return calloc(1, size); }
+void *xmalloc(size_t size) { return malloc(size); }
 void xfree(void *p) { free(p); }
 
 /* MSR_AMD_DE_CFG. */
@@ -56,6 +56,7 @@ static void machine(enum cpu_vendor vendor, u32 bits, u32 basic, u32 ext, bool h
 	dom.hardware = hardware;
 	if (dom.policy)
 		policy_module.destroy(&dom);
+	policy_init();
 	CHECK_EQ(policy_module.create(&dom), 0);
 }
 

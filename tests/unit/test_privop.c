@@ -156,7 +156,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, struct cpuid_regs *ou
 	*out = (struct cpuid_regs){ leaf + 1, subleaf + 2, 3, 4 };
 }
 
-bool rangeset_contains(const struct rangeset *rs, u64 first, u64 last) { return false; }
+bool domain_has_devices(const struct domain *d) { return false; }
 
 /* --- running one instruction ---------------------------------------------------------------------------------------------------- */
 

@@ -159,7 +159,7 @@ static void random_affinity(struct vcpu *v)
 	do
 		m.bits[0] = test_below(1 << CPUS);
 	while (!(m.bits[0] & cpu_online.bits[0]));
-	CHECK_EQ(sched_set_affinity(v, &m), 0);
+	CHECK_EQ(sched_set_affinity(v, &m, NULL), 0);
 }
 
 /* Something that another CPU might do at this moment. */
@@ -437,8 +437,8 @@ TEST(pinned_vcpus_stay)
 	cpumask_t second = { { 2 } };
 
 	start(2, 3);
-	CHECK_EQ(sched_set_affinity(vcpus[0], &second), 0);
-	CHECK_EQ(sched_set_affinity(vcpus[1], &second), 0);
+	CHECK_EQ(sched_set_affinity(vcpus[0], &second, NULL), 0);
+	CHECK_EQ(sched_set_affinity(vcpus[1], &second, NULL), 0);
 	wake_all();
 	simulate(5 * NS_PER_SEC);
 	check_share(0, 5 * NS_PER_SEC, 0.5, 0.05);
@@ -539,7 +539,7 @@ TEST(random_life)
 				vcpu_unpause(vcpus[i]);
 			guests[i].paused = false;
 			guests[i].ran = 0;
-			CHECK_EQ(sched_set_affinity(vcpus[i], &all), 0);
+			CHECK_EQ(sched_set_affinity(vcpus[i], &all, NULL), 0);
 		}
 		settle();
 		simulate(NS_PER_SEC);
