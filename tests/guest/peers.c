@@ -20,7 +20,7 @@ TEST(first)
 
 TEST(starts_and_answers)
 {
-	long before = free_pages();
+	long before = free_pages_stable();
 	u64 va, *view;
 
 	REQUIRE_EQ(peer_start(&a, 1), 0);
@@ -42,7 +42,7 @@ TEST(starts_and_answers)
 
 TEST(two_with_several_vcpus)
 {
-	long before = free_pages();
+	long before = free_pages_stable();
 
 	REQUIRE_EQ(peer_start(&a, 3), 0);
 	REQUIRE_EQ(peer_start(&b, 2), 0);
@@ -60,7 +60,7 @@ TEST(two_with_several_vcpus)
 TEST(shuts_down)
 {
 	static const u8 reasons[] = { SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash };
-	long before = free_pages();
+	long before = free_pages_stable();
 
 	for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++) {
 		REQUIRE_EQ(peer_start(&a, 1), 0);

@@ -71,11 +71,12 @@ void *foreign_map(u32 id, u64 mfn, bool writable);
 int foreign_map_error(u32 id, u64 mfn, bool writable);
 void foreign_unmap(void *va);
 
-/* Machine memory that nobody has, in pages; -errno. */
+/* Machine memory that nobody has, in pages; -errno. free_pages_stable: once it no longer changes: the last of a domain goes late. */
 long free_pages(void);
-/* Waits until free_pages() is as wanted (the last of a domain goes late); what it is in the end. */
+long free_pages_stable(void);
+/* Waits until free_pages() is as wanted; what it is in the end. */
 long free_pages_settle(long wanted);
-/* Machine memory is back at what free_pages() was; Xen may keep or give back a little that is its own. A failed check if not. */
+/* Machine memory is back at what free_pages() was; Xen keeps and gives back some that is its own. A failed check if not. */
 void check_no_loss(long before);
 /* Is the hypervisor Lodge? */
 bool is_lodge(void);
