@@ -130,6 +130,7 @@ struct domain {
 	struct spinlock lock;
 	u32 refcount;			/* (a) */
 	u32 pause_count;		/* (a) */
+	u32 pollers;			/* (a) vCPUs with VPF_POLL, or about to set it */
 	struct spinlock ctl_lock;	/* one operation of the tools at a time: hypercall/domctl.c */
 	u32 ctl_pauses;			/* (ctl_lock) pauses by the tools: each is one of pause_count */
 	u32 suspend_port;		/* (ctl_lock) port of the domain to be sent an event when it stops; 0: none */

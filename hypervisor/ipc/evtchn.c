@@ -416,7 +416,6 @@ static int vcpu_create_hook(struct vcpu *v)
 	if (!ev)
 		return -ENOMEM;
 	spinlock_init(&ev->fifo_lock, LOCK_EVTCHN_FIFO, "event queue");
-	ev->poll_port = POLL_NONE;
 	v->evtchn = ev;
 	return 0;
 }

@@ -29,12 +29,10 @@ void evtchn_send_pirq(struct domain *d, u32 port);
 bool vcpu_event_pending(const struct vcpu *v);
 
 /*
- * SCHEDOP_poll, in this order: evtchn_poll_start(); set VPF_POLL; if evtchn_port_is_pending() for any port, take both back. An
- * event on the port (0: on any port, which may be too early) ends the polling and clears VPF_POLL, also when
- * it is masked. evtchn_poll_stop() may be called more than once, and too late costs no more than a needless wake-up.
+ * SCHEDOP_poll of the current vCPU, in this order: evtchn_poll_port(); sched_poll_begin(); if evtchn_port_is_pending() for any port,
+ * sched_poll_cancel(). An event on the port (0: on any port, which may be too early) clears VPF_POLL, also when it is masked.
  */
-void evtchn_poll_start(struct vcpu *v, u32 port);
-void evtchn_poll_stop(struct vcpu *v);
+void evtchn_poll_port(struct vcpu *v, u32 port);
 /* Is this local port pending? 0 or 1; -EINVAL for a bad port. */
 int evtchn_port_is_pending(struct domain *d, u32 port);
 

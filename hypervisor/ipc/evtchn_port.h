@@ -57,15 +57,12 @@ struct evtchn_domain {
 	u32 limit;			/* (c) no port >= limit, whatever the ABI */
 	u32 active;			/* (t) ports that are not FREE */
 	u32 sweep;			/* (t) next port that evtchn_reset() closes */
-	u32 pollers;			/* (a) vCPUs in SCHEDOP_poll */
 	struct evtchn_fifo *fifo;	/* (t) NULL: 2-level ABI. Changes to NULL only while no port is active */
 };
 
-#define POLL_NONE	(~0u)
-
 struct evtchn_vcpu {
 	u32 virq_port[NR_VIRQS];	/* (a) 0: not bound */
-	u32 poll_port;			/* (a) SCHEDOP_poll: a port, 0 for any, POLL_NONE */
+	u32 poll_port;			/* (o) SCHEDOP_poll: a port, or 0 for any; has a meaning while VPF_POLL is set */
 	struct spinlock fifo_lock;	/* guards what follows, and the guest's queues of this vCPU */
 	struct evtchn_fifo_control_block *control;	/* in a guest frame with a writable reference; NULL: none */
 	u32 tail[EVTCHN_FIFO_MAX_QUEUES];	/* port last added to each queue; 0: none */

@@ -13,15 +13,25 @@ void vcpu_set_pause_flag(struct vcpu *v, u32 flag)
 	vcpu_sleep_nosync(v);
 }
 
+/* Which of the flags were set. Each end of a poll is seen by exactly one caller. */
+static u32 clear_flags(struct vcpu *v, u32 flags)
+{
+	u32 were_set = atomic_fetch_and(&v->pause_flags, ~flags) & flags;
+
+	if (were_set & VPF_POLL)
+		atomic_sub_fetch(&v->domain->pollers, 1);
+	return were_set;
+}
+
 void vcpu_clear_pause_flag(struct vcpu *v, u32 flag)
 {
-	if (atomic_fetch_and(&v->pause_flags, ~flag) & flag)
+	if (clear_flags(v, flag))
 		vcpu_wake(v);
 }
 
 void vcpu_kick(struct vcpu *v)
 {
-	if (atomic_fetch_and(&v->pause_flags, ~(u32)(VPF_BLOCKED | VPF_POLL)) & (VPF_BLOCKED | VPF_POLL))
+	if (clear_flags(v, VPF_BLOCKED | VPF_POLL))
 		vcpu_wake(v);
 	else if (v != current && v->running)
 		smp_kick(v->processor);
@@ -83,6 +93,17 @@ void sched_block(void)
 		atomic_fetch_and(&v->pause_flags, ~(u32)VPF_BLOCKED);
 	else
 		softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+void sched_poll_begin(void)
+{
+	atomic_fetch_add(&current->domain->pollers, 1);
+	atomic_fetch_or(&current->pause_flags, VPF_POLL);
+}
+
+void sched_poll_cancel(void)
+{
+	clear_flags(current, VPF_POLL);
 }
 
 void sched_yield(void)

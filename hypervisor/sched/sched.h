@@ -35,6 +35,12 @@ void vcpu_clear_pause_flag(struct vcpu *v, u32 flag);
 
 /* SCHEDOP_block for current: enable upcalls; sleep unless an event is pending already. */
 void sched_block(void);
+/*
+ * SCHEDOP_poll for current: set VPF_POLL, and take it back when there is a reason not to sleep; d->pollers counts those who have it, so that a
+ * sender need not look for them. Whoever makes an event pending after sched_poll_begin() sees it.
+ */
+void sched_poll_begin(void);
+void sched_poll_cancel(void);
 void sched_yield(void);
 
 /*

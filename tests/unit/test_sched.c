@@ -517,6 +517,33 @@ TEST(kick)
 	CHECK(vcpus[0]->running);
 }
 
+/* However a poll ends, and however often, it is counted once: a sender that finds the count 0 tells nobody. */
+TEST(polls_are_counted)
+{
+	start(2, 2);
+	wake_all();
+	for (unsigned how = 0; how < 4; how++) {
+		fake_cpu = vcpus[0]->processor;
+		settle();
+		sched_poll_begin();
+		CHECK_EQ(domain.pollers, 1);
+		if (how == 0)
+			sched_poll_cancel();
+		if (how == 1)
+			vcpu_kick(vcpus[0]);
+		if (how == 2)
+			vcpu_clear_pause_flag(vcpus[0], VPF_POLL);
+		if (how == 3)
+			settle();
+		vcpu_kick(vcpus[0]);
+		vcpu_clear_pause_flag(vcpus[0], VPF_POLL);
+		CHECK_EQ(domain.pollers, 0);
+		settle();
+		check_machine();
+		CHECK(vcpus[0]->running);
+	}
+}
+
 TEST(random_life)
 {
 	for (unsigned round = 0; round < 3; round++) {
