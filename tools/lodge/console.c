@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* lodge console: the manager says which domain is meant, the console daemon does the rest. */
+#include <lodge/verb.h>
+#include <lib/console.h>
+#include <stdio.h>
+#include <string.h>
+
+enum status attach_console(const char *subject, int domid)
+{
+	struct console c = { .domid = (uint16_t)domid, .backlog = CONSOLE_BACKLOG, .in = 0, .out = 1 };
+	struct err e = { 0 };
+
+	fflush(stdout);
+	manager_close();	/* for as long as the user stays, others may have the connection */
+	return console_attach(&c, &e) ? say_error(subject, &e) : OK;
+}
+
+enum status run_console(const struct args *a)
+{
+	const char *type = args_value(a, 't'), *number = args_value(a, 'n');
+	json_t *answer, *guest;
+	struct err e;
+	int domid;
+
+	if (type && strcmp(type, "pv"))
+		return usage_error(a->verb, "found the type \"%.40s\", expected pv", type);
+	if (number && strcmp(number, "0"))
+		return usage_error(a->verb, "found the console %.40s, expected 0: a guest has one", number);
+	if (manager_call("list", json_pack("{s:s}", "guest", a->operands[0]), &answer, &e))
+		return say_error(a->operands[0], &e);
+	guest = json_array_get(json_object_get(answer, "guests"), 0);
+	domid = (int)integer_of(guest, "domid");
+	json_decref(answer);
+	if (domid == 0) {
+		err_set(&e, 1, "is-dom0", "Domain 0's console is the machine's");
+		return say_error(a->operands[0], &e);
+	}
+	return attach_console(a->operands[0], domid);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Verbs that tell of guests: list, vcpu-list, uptime, domid, domname. The columns are those that scripts know. */
+#include <lodge/verb.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_S	1e9
+
+/*
+ * What the method answers of all guests, or of those named, as {"guests": […]}. An error is said; the others are still in it.
+ */
+static enum status ask_guests(const struct args *a, const char *method, json_t **answer)
+{
+	enum status status = OK;
+	struct err e;
+
+	*answer = NULL;
+	if (a->noperands == 0)
+		return manager_call(method, NULL, answer, &e) ? say_error(NULL, &e) : OK;
+	for (int i = 0; i < a->noperands; i++) {
+		json_t *one;
+
+		if (manager_call(method, json_pack("{s:s}", "guest", a->operands[i]), &one, &e)) {
+			status = first_failure(status, say_error(a->operands[i], &e));
+		} else if (*answer) {
+			json_array_extend(json_object_get(*answer, "guests"), json_object_get(one, "guests"));
+			json_decref(one);
+		} else {
+			*answer = one;
+		}
+	}
+	return status;
+}
+
+/* In place of each guest all that is known about it. A guest that has ended meanwhile is left out. */
+static enum status extend(json_t *guests)
+{
+	struct err e;
+
+	for (size_t i = 0; i < json_array_size(guests);) {
+		json_t *full;
+
+		if (manager_call("info", json_pack("{s:O}", "guest", json_object_get(json_array_get(guests, i), "domid")), &full, &e) == 0)
+			json_array_set_new(guests, i++, full);
+		else if (strcmp(e.code, "no-such-guest") == 0)
+			json_array_remove(guests, i);
+		else
+			return say_error(NULL, &e);
+	}
+	return OK;
+}
+
+static void print_guest(const json_t *g, bool verbose)
+{
+	const char *reason = string_of(g, "shutdown_reason");
+	char name[128];
+
+	printf("%-40s %5lld %5lld %5lld     %-6s  %8.1f", name_of(g, name, sizeof(name)), (long long)integer_of(g, "domid"),
+		(long long)integer_of(g, "memory_kib") >> 10, (long long)integer_of(g, "vcpus"), string_of(g, "flags"),
+		json_number_value(json_object_get(g, "cpu_time_ns")) / NS_PER_S);
+	if (verbose)
+		printf(" %-36s %s", string_of(g, "uuid"), *reason ? reason : "-");
+	putchar('\n');
+}
+
+enum status run_list(const struct args *a)
+{
+	enum status status;
+	json_t *answer, *g;
+	size_t i;
+
+	status = ask_guests(a, "list", &answer);
+	if (!answer)
+		return status;
+	if (args_set(a, 'l'))
+		status = first_failure(status, extend(json_object_get(answer, "guests")));
+	if (a->json || args_set(a, 'l'))
+		return first_failure(status, print_json(answer));
+	printf("%-40s %5s %5s %5s\tState\tTime(s)%s\n", "Name", "ID", "Mem", "VCPUs", args_set(a, 'v') ? "   UUID                                 Reason" : "");
+	json_array_foreach(json_object_get(answer, "guests"), i, g)
+		print_guest(g, args_set(a, 'v'));
+	json_decref(answer);
+	return status;
+}
+
+static void print_vcpus(const json_t *g)
+{
+	const json_t *v, *cpu;
+	char name[128], on[16];
+	size_t i;
+
+	name_of(g, name, sizeof(name));
+	json_array_foreach(json_object_get(g, "vcpus"), i, v) {
+		cpu = json_object_get(v, "cpu");
+		snprintf(on, sizeof(on), cpu ? "%lld" : "-", (long long)json_integer_value(cpu));
+		printf("%-32s %5lld %5lld %4s   %3s  %8.1f  %s / %s\n", name, (long long)integer_of(g, "domid"), (long long)integer_of(v, "vcpu"), on,
+			string_of(v, "flags"), json_number_value(json_object_get(v, "cpu_time_ns")) / NS_PER_S, string_of(v, "affinity_hard"),
+			string_of(v, "affinity_soft"));
+	}
+}
+
+enum status run_vcpu_list(const struct args *a)
+{
+	enum status status;
+	json_t *answer;
+	const json_t *g;
+	size_t i;
+
+	status = ask_guests(a, "vcpu_list", &answer);
+	if (!answer)
+		return status;
+	if (a->json)
+		return first_failure(status, print_json(answer));
+	printf("%-32s %5s %5s %5s %5s %9s Affinity (Hard / Soft)\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)");
+	json_array_foreach(json_object_get(answer, "guests"), i, g)
+		print_vcpus(g);
+	json_decref(answer);
+	return status;
+}
+
+static const char *duration(long long s, bool seconds, char *buf, size_t size)
+{
+	long long days = s / 86400;
+	int n = days ? snprintf(buf, size, "%lld day%s, ", days, days == 1 ? "" : "s") : 0;
+
+	n += snprintf(buf + n, size - (size_t)n, days ? "%2lld:%02lld" : "%lld:%02lld", s / 3600 % 24, s / 60 % 60);
+	if (seconds)
+		snprintf(buf + n, size - (size_t)n, ":%02lld", s % 60);
+	return buf;
+}
+
+enum status run_uptime(const struct args *a)
+{
+	bool brief = args_set(a, 's');
+	time_t now = time(NULL);
+	enum status status;
+	json_t *answer;
+	const json_t *g;
+	char name[128], up[64], clock[16];
+	size_t i;
+
+	status = ask_guests(a, "uptime", &answer);
+	if (!answer)
+		return status;
+	if (a->json)
+		return first_failure(status, print_json(answer));
+	if (brief)
+		strftime(clock, sizeof(clock), "%H:%M:%S", localtime(&now));
+	else
+		printf("%-32s %5s Uptime\n", "Name", "ID");
+	json_array_foreach(json_object_get(answer, "guests"), i, g) {
+		name_of(g, name, sizeof(name));
+		duration(integer_of(g, "uptime_s"), !brief, up, sizeof(up));
+		if (brief)
+			printf(" %s up %s, %s (%lld)\n", clock, up, name, (long long)integer_of(g, "domid"));
+		else
+			printf("%-32s %5lld %s\n", name, (long long)integer_of(g, "domid"), up);
+	}
+	json_decref(answer);
+	return status;
+}
+
+/* The one guest that is meant, new reference. */
+static enum status one_guest(const struct args *a, json_t **guest)
+{
+	enum status status;
+	json_t *answer;
+
+	*guest = NULL;
+	status = ask_guests(a, "list", &answer);
+	if (answer)
+		*guest = json_incref(json_array_get(json_object_get(answer, "guests"), 0));
+	json_decref(answer);
+	if (!*guest && status == OK)
+		fprintf(stderr, "lodge: %s: there is no such guest\n", a->operands[0]);
+	return *guest ? status : first_failure(status, NO_GUEST);
+}
+
+/* domid and domname print one member of the guest. */
+static enum status print_member(const struct args *a, const char *key)
+{
+	json_t *guest, *value;
+	enum status status = one_guest(a, &guest);
+	char name[128];
+
+	if (status)
+		return status;
+	value = json_object_get(guest, key);
+	if (a->json)
+		status = print_json(json_pack("{s:O?}", key, value));
+	else if (json_is_integer(value))
+		say("%lld", (long long)json_integer_value(value));
+	else
+		say("%s", name_of(guest, name, sizeof(name)));
+	json_decref(guest);
+	return status;
+}
+
+enum status run_domid(const struct args *a)
+{
+	return print_member(a, "domid");
+}
+
+enum status run_domname(const struct args *a)
+{
+	return print_member(a, "name");
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line's frame: verbs, their options, what they share. The table of verbs is in verbs.c. */
+#ifndef TOOLS_LODGE_VERB_H
+#define TOOLS_LODGE_VERB_H
+
+#include <jansson.h>
+#include <lib/api.h>
+#include <lib/err.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How lodge ends (docs/man/lodge.md). */
+enum status { OK = 0, FAILED = 1, USAGE = 2, NO_GUEST = 3, BAD_DEFINITION = 4, NO_MANAGER = 5 };
+
+/* An option is known by its letter, or, when it has none, by one of these. */
+enum { OPT_TIMEOUT = 256, OPT_JSON, OPT_HELP };
+
+#define OPTIONS_MAX	12	/* of a verb, --json and --help among them */
+
+struct option_spec {
+	int id;			/* letter or OPT_…; 0 ends the list */
+	const char *name;	/* long form without "--", or NULL */
+	const char *arg;	/* what its argument is called, or NULL: it has none */
+	const char *help;	/* NULL: accepted for the sake of fingers, and not shown */
+};
+
+struct verb;
+
+struct args {
+	const struct verb *verb;
+	bool set[OPTIONS_MAX];
+	const char *value[OPTIONS_MAX];
+	char **operands;
+	int noperands;
+	bool verbose, json;
+	bool dry_run;		/* lodge -N create … */
+};
+
+struct verb {
+	const char *name;
+	enum status (*run)(const struct args *a);
+	const char *operands;	/* as shown, "GUEST…" */
+	int min, max;		/* how many operands; max < 0: any number */
+	bool prints;		/* has --json */
+	const char *summary;	/* one line */
+	const char *help;	/* paragraphs */
+	struct option_spec options[OPTIONS_MAX];
+};
+
+extern const struct verb verbs[];	/* ends with name NULL */
+/* By name, or the beginning of one name only. NULL: none; *guess: the name that was meant, or NULL. */
+const struct verb *verb_find(const char *name, const char **guess);
+
+/* --- options (args.c) --- */
+/* Fill *a from what stands behind the verb. Operands are moved to the front of argv. USAGE and a message, or OK. */
+enum status args_parse(struct args *a, const struct verb *v, int argc, char **argv);
+bool args_set(const struct args *a, int id);
+const char *args_value(const struct args *a, int id);
+/* The option's whole number from 0 to max, or `standard` when it is not given. USAGE and a message. */
+enum status args_number(const struct args *a, int id, long standard, long max, long *out);
+/* "lodge VERB: …" and how to get help, on standard error. */
+enum status __attribute__((format(printf, 2, 3))) usage_error(const struct verb *v, const char *fmt, ...);
+void verb_help(const struct verb *v);
+/* The table of verbs as JSON, new reference (docs/json.md). */
+json_t *verbs_to_json(void);
+
+/* --- the manager, and what is said (say.c) --- */
+/*
+ * Call a method of the manager's, which is connected to at the first call. params: reference taken over. *result: new reference; NULL: not wanted. Without a message
+ * on failure: say_error().
+ */
+int manager_call(const char *method, json_t *params, json_t **result, struct err *e);
+/* The same, and progress is shown: on a terminal, or when the user wants to hear more. */
+int manager_call_progress(const char *subject, bool verbose, const char *method, json_t *params, json_t **result, struct err *e);
+void manager_close(void);
+
+/* "lodge: SUBJECT: …" on standard error, for the one cause; subject may be NULL. The status that goes with it. */
+enum status say_error(const char *subject, const struct err *e);
+void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...);
+/* JSON for a reader of standard output; the reference is taken over. FAILED (and a message) when it is NULL. */
+enum status print_json(json_t *json);
+/* Text from elsewhere, without control characters that could steer a terminal. */
+void print_text(const char *text);
+/* Of the two, the one that is to be the exit status: the first that is not OK. */
+enum status first_failure(enum status a, enum status b);
+
+/* Members of answers; "" or 0 when they are absent. */
+const char *string_of(const json_t *object, const char *key);
+json_int_t integer_of(const json_t *object, const char *key);
+/* Its name without characters that could steer a terminal, in buf; "-": none. */
+const char *name_of(const json_t *guest, char *buf, size_t size);
+
+/* --- verbs --- */
+enum status run_console(const struct args *a);
+enum status run_create(const struct args *a);
+enum status run_debug_keys(const struct args *a);
+enum status run_destroy(const struct args *a);
+enum status run_dmesg(const struct args *a);
+enum status run_domid(const struct args *a);
+enum status run_domname(const struct args *a);
+enum status run_help(const struct args *a);
+enum status run_info(const struct args *a);
+enum status run_list(const struct args *a);
+enum status run_pause(const struct args *a);
+enum status run_reboot(const struct args *a);
+enum status run_rename(const struct args *a);
+enum status run_shutdown(const struct args *a);
+enum status run_sysrq(const struct args *a);
+enum status run_unpause(const struct args *a);
+enum status run_uptime(const struct args *a);
+enum status run_vcpu_list(const struct args *a);
+enum status run_version(const struct args *a);
+
+/* Attach this terminal to a domain's console, for console and for create -c. */
+enum status attach_console(const char *subject, int domid);
+
+#endif

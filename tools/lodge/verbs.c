@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of verbs: what each is called, takes, and says of itself. */
+#include <lodge/verb.h>
+
+#define ANY	(-1)
+#define GUEST	"GUEST is a guest's name, its domain id or its UUID."
+
+const struct verb verbs[] = {
+	{
+		.name = "console", .run = run_console, .operands = "GUEST", .min = 1, .max = 1,
+		.summary = "attach to a guest's console",
+		.help = "Shows what the guest has written before, then what it writes, and gives it what is typed.\nCtrl-] detaches. " GUEST,
+		.options = { { 't', "type", "TYPE", NULL }, { 'n', "num", "NUMBER", NULL } },
+	}, {
+		.name = "create", .run = run_create, .operands = "DEFINITION [KEY=VALUE]...", .min = 0, .max = ANY, .prints = true,
+		.summary = "start a guest from its definition",
+		.help = "DEFINITION is a file, or NAME for /etc/xen/vm/NAME or /etc/xen/NAME.cfg. KEY=VALUE replaces what the\n"
+			"definition says, KEY+=VALUE adds to it: lodge create web1 memory=512 'vif=[\"bridge=br0\"]'",
+		.options = {
+			{ 'c', "console", NULL, "attach to the guest's console" },
+			{ 'p', "paused", NULL, "leave the guest paused; lodge unpause lets it run" },
+			{ 'q', "quiet", NULL, "no output unless there is an error" },
+			{ 'n', "dry-run", NULL, "report all that would fail, and change nothing" },
+			{ 'f', "defconfig", "FILE", "the definition; all operands are KEY=VALUE" },
+			{ 'e', NULL, NULL, NULL },
+		},
+	}, {
+		.name = "debug-keys", .run = run_debug_keys, .operands = "KEYS", .min = 1, .max = 1,
+		.summary = "press debug keys of the hypervisor",
+		.help = "KEYS are letters; the output is in lodge dmesg. The key h lists them.",
+	}, {
+		.name = "destroy", .run = run_destroy, .operands = "GUEST...", .min = 1, .max = ANY,
+		.summary = "end guests at once",
+		.help = "Like pulling the plug; lodge shutdown asks the guest first. " GUEST,
+		.options = { { 'f', NULL, NULL, NULL } },
+	}, {
+		.name = "dmesg", .run = run_dmesg, .operands = "", .prints = true,
+		.summary = "the hypervisor's log",
+		.help = "Prints the log that the hypervisor keeps in memory.",
+		.options = { { 'c', "clear", NULL, "empty it afterwards" } },
+	}, {
+		.name = "domid", .run = run_domid, .operands = "GUEST", .min = 1, .max = 1, .prints = true,
+		.summary = "the domain id of a guest",
+		.help = "Prints the domain id. " GUEST,
+	}, {
+		.name = "domname", .run = run_domname, .operands = "GUEST", .min = 1, .max = 1, .prints = true,
+		.summary = "the name of a guest",
+		.help = "Prints the name. " GUEST,
+	}, {
+		.name = "help", .run = run_help, .operands = "[VERB]", .max = 1, .prints = true,
+		.summary = "what lodge can do",
+		.help = "Prints the list of verbs, or the help of one.",
+	}, {
+		.name = "info", .run = run_info, .operands = "[GUEST]", .max = 1, .prints = true,
+		.summary = "the machine and the hypervisor, or all about a guest",
+		.help = "Without GUEST, what the machine and the hypervisor are; with it, what the guest is and has. " GUEST,
+		.options = { { 'n', "numa", NULL, "memory of NUMA nodes as well" } },
+	}, {
+		.name = "list", .run = run_list, .operands = "[GUEST]...", .max = ANY, .prints = true,
+		.summary = "the guests that exist",
+		.help = "State: r runs now, b waits (idle), p paused, s shut down, c crashed, d dying. Mem is MiB. " GUEST,
+		.options = {
+			{ 'l', "long", NULL, "their definitions and devices, as JSON" },
+			{ 'v', "verbose", NULL, "their UUIDs, and why they shut down" },
+		},
+	}, {
+		.name = "pause", .run = run_pause, .operands = "GUEST...", .min = 1, .max = ANY,
+		.summary = "stop guests until they are unpaused",
+		.help = "A paused guest keeps its memory and devices, and gets no processor. " GUEST,
+	}, {
+		.name = "reboot", .run = run_reboot, .operands = "GUEST...", .max = ANY,
+		.summary = "ask guests to reboot",
+		.help = GUEST,
+		.options = {
+			{ 'a', "all", NULL, "all guests that Lodge has made" },
+			{ 'w', "wait", NULL, "until they run again" },
+			{ OPT_TIMEOUT, "timeout", "SECONDS", "give up waiting after this time (60)" },
+			{ 'F', NULL, NULL, NULL },
+		},
+	}, {
+		.name = "rename", .run = run_rename, .operands = "GUEST NAME", .min = 2, .max = 2,
+		.summary = "give a guest another name",
+		.help = "The guest is called NAME from now on; its definition's file is left as it is. " GUEST,
+	}, {
+		.name = "shutdown", .run = run_shutdown, .operands = "GUEST...", .max = ANY,
+		.summary = "ask guests to shut down",
+		.help = GUEST,
+		.options = {
+			{ 'a', "all", NULL, "all guests that Lodge has made" },
+			{ 'w', "wait", NULL, "until they have ended" },
+			{ OPT_TIMEOUT, "timeout", "SECONDS", "give up waiting after this time (60)" },
+			{ 'F', NULL, NULL, NULL },
+		},
+	}, {
+		.name = "sysrq", .run = run_sysrq, .operands = "GUEST KEY", .min = 2, .max = 2,
+		.summary = "press a magic SysRq key of a guest's kernel",
+		.help = "KEY is one character; what it does is for the guest's kernel to say (h: help, s: sync, b: reboot at once). " GUEST,
+	}, {
+		.name = "unpause", .run = run_unpause, .operands = "GUEST...", .min = 1, .max = ANY,
+		.summary = "let paused guests run",
+		.help = GUEST,
+	}, {
+		.name = "uptime", .run = run_uptime, .operands = "[GUEST]...", .max = ANY, .prints = true,
+		.summary = "how long guests have been running",
+		.help = GUEST,
+		.options = { { 's', "short", NULL, "one line each, as uptime prints it" } },
+	}, {
+		.name = "vcpu-list", .run = run_vcpu_list, .operands = "[GUEST]...", .max = ANY, .prints = true,
+		.summary = "the vCPUs of guests",
+		.help = "CPU is the processor that the vCPU runs on or ran on last; affinity, those that it may (hard) and should (soft) run on. " GUEST,
+	}, {
+		.name = "version", .run = run_version, .operands = "", .prints = true,
+		.summary = "versions of lodge, its manager and the hypervisor",
+		.help = "Prints one line for each.",
+	},
+	{ 0 },
+};
