@@ -257,7 +257,7 @@ static int read_parts(struct reading *r)
 		int rc;
 
 		if (target)
-			return set_target(r, target);
+			return set_target(r, target + strspn(target, " \t"));
 		part = value_part(&text, ',');
 		if (!part)
 			return value_no_memory(r->e);

@@ -25,13 +25,13 @@ static int wrong(struct reader *r, const struct setting *s, const struct value *
 	return value_error(v, r->e, "%s: found %s, expected %s", s->key, value_describe(v, found, sizeof(found)), expected);
 }
 
-/* A whole number from min to max: decimal, 0x…, or 0… (octal); in quotes or not. */
+/* A whole number from min to max: decimal, 0x…, or 0… (octal); in quotes or not. what: said of it, " of MiB". */
 static int get_number(struct reader *r, const struct setting *s, const char *what, uint64_t min, uint64_t max, uint64_t *out)
 {
 	const struct value *v = &s->value;
 	char expected[128], *end;
 
-	snprintf(expected, sizeof(expected), "%s: a whole number from %llu to %llu", what, (unsigned long long)min, (unsigned long long)max);
+	snprintf(expected, sizeof(expected), "a whole number%s from %llu to %llu", what, (unsigned long long)min, (unsigned long long)max);
 	if (v->kind == VALUE_LIST || !isdigit((unsigned char)v->text[0]))
 		return wrong(r, s, v, expected);
 	errno = 0;
@@ -143,7 +143,7 @@ static int set_cmdline(struct reader *r, const struct setting *s)
 static int set_memory(struct reader *r, const struct setting *s)
 {
 	uint64_t mib;
-	int rc = get_number(r, s, "MiB", 1, DEFINITION_MEMORY_MAX >> 10, &mib);
+	int rc = get_number(r, s, " of MiB", 1, DEFINITION_MEMORY_MAX >> 10, &mib);
 
 	if (rc)
 		return rc;
@@ -163,17 +163,17 @@ static int set_u32(struct reader *r, const struct setting *s, const char *what, 
 
 static int set_vcpus(struct reader *r, const struct setting *s)
 {
-	return set_u32(r, s, "vCPUs", 1, DEFINITION_VCPUS_MAX, strcmp(s->key, "vcpus") ? &r->d->maxvcpus : &r->d->vcpus);
+	return set_u32(r, s, "", 1, DEFINITION_VCPUS_MAX, strcmp(s->key, "vcpus") ? &r->d->maxvcpus : &r->d->vcpus);
 }
 
 static int set_weight(struct reader *r, const struct setting *s)
 {
-	return set_u32(r, s, "a weight", 1, 65535, &r->d->cpu_weight);
+	return set_u32(r, s, "", 1, 65535, &r->d->cpu_weight);
 }
 
 static int set_cap(struct reader *r, const struct setting *s)
 {
-	return set_u32(r, s, "percent of one processor", 0, 100 * DEFINITION_VCPUS_MAX, &r->d->cpu_cap);
+	return set_u32(r, s, " (percent of one processor)", 0, 100 * DEFINITION_VCPUS_MAX, &r->d->cpu_cap);
 }
 
 /* One string for all vCPUs, or a list of one for each. */

@@ -431,6 +431,15 @@ int settings_parse(struct settings *s, const char *file, const char *text, size_
 	}
 }
 
+/* Numbers, and what is quoted or a list, are read as in a file. */
+static bool looks_like_value(const char *s)
+{
+	s += strspn(s, " \t");
+	if (isdigit((unsigned char)*s))
+		s += strspn(s, "0123456789abcdefxABCDEFX");
+	return !*s || strchr("\"'[; \t\n#", *s);
+}
+
 int settings_override(struct settings *s, const char *text, struct err *e)
 {
 	size_t len = strlen(text), key = 0, value;
@@ -443,14 +452,7 @@ int settings_override(struct settings *s, const char *text, struct err *e)
 		key++;
 	appends = text[key] == '+';
 	value = key + appends + 1;
-	if (len > SYNTAX_TEXT_MAX || key == 0 || !is_key_start(text[0]) || text[value - 1] != '=' ||
-		text[value] == 0 || strchr("\"'[ \t", text[value]))
-		return settings_parse(s, syntax_command_line, text, len, NULL, NULL, e);
-
-	/* Numbers, and all that a list of settings can begin with, are read as in a file; the rest is a word. */
-	size_t end = value + strspn(text + value, "0123456789abcdefxABCDEFX");
-
-	if (isdigit((unsigned char)text[value]) && (text[end] == 0 || strchr("; \t\n#", text[end])))
+	if (len > SYNTAX_TEXT_MAX || key == 0 || !is_key_start(text[0]) || text[value - 1] != '=' || looks_like_value(text + value))
 		return settings_parse(s, syntax_command_line, text, len, NULL, NULL, e);
 
 	v = (struct value){ .kind = VALUE_STRING, .file = syntax_command_line, .text = strdup(text + value) };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,35 +58,37 @@ static enum status status_of(const struct err *e)
 	return FAILED;
 }
 
-static void print_to(FILE *f, const char *text)
+/* Without control characters that could steer a terminal. */
+static char *harmless(char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		putc((c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : c, f);
-	}
+	for (char *s = text; *s; s++)
+		if (((unsigned char)*s < ' ' && *s != '\n' && *s != '\t') || *s == 0x7f)
+			*s = '?';
+	return text;
 }
 
 void print_text(const char *text)
 {
-	print_to(stdout, text);
+	char *copy = strdup(text);
+
+	if (copy)
+		fputs(harmless(copy), stdout);
+	free(copy);
 }
 
 enum status say_error(const char *subject, const struct err *e)
 {
-	char text[sizeof(e->text) + sizeof(e->file) + 16];
+	enum status status = status_of(e);
+	char text[sizeof(e->text) + sizeof(e->file) + 16], line[sizeof(text) + 128];
 
-	err_format(e, text, sizeof(text));
-	fflush(stdout);
-	fputs("lodge: ", stderr);
 	/* A place in a file says enough, and what is wrong with all guests concerns none. */
-	if (subject && !e->file[0] && status_of(e) != NO_MANAGER) {
-		print_to(stderr, subject);
-		fputs(": ", stderr);
-	}
-	print_to(stderr, text);
-	fputs("\n", stderr);
-	return status_of(e);
+	if (subject && (e->file[0] || status == NO_MANAGER))
+		subject = NULL;
+	err_format(e, text, sizeof(text));
+	snprintf(line, sizeof(line), "lodge: %.100s%s%s", subject ? subject : "", subject ? ": " : "", text);
+	fflush(stdout);
+	fprintf(stderr, "%s\n", harmless(line));
+	return status;
 }
 
 void say(const char *fmt, ...)
