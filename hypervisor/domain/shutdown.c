@@ -42,8 +42,10 @@ void domain_shutdown(struct domain *d, u8 reason)
 		reason = (u8)(d->shutdown_code - 1);
 	if (d->hardware)
 		machine_follows(d, reason);
-	if (!atomic_xchg(&d->is_shut_down, true))
-		d->shutdown_reason = reason;
+	/* Who sees that it is shut down sees why. */
+	if (!READ_ONCE(d->is_shut_down))
+		WRITE_ONCE(d->shutdown_reason, reason);
+	atomic_store(&d->is_shut_down, true);
 	domain_stop_hook(d);
 	domain_died_hook(d);
 }

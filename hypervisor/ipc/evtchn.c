@@ -99,15 +99,15 @@ static u32 port_limit(const struct evtchn_domain *ed)
 	return ed->fifo ? ed->limit : min(ed->limit, (u32)EVTCHN_2L_NR_CHANNELS);
 }
 
-/* Pages for growing: allocating may flush TLBs, so it is done without locks, before they are needed. */
+/* Memory for growing: allocating may flush TLBs, so it is done without locks, before they are needed. */
 struct spare_pages { void *group, *free, *bucket; };
 
 static bool spare_fill(struct spare_pages *spare)
 {
 	if (!spare->group)
-		spare->group = alloc_page_zeroed();
+		spare->group = xcalloc(BUCKETS_PER_GROUP, sizeof(struct evtchn *));
 	if (!spare->free)
-		spare->free = alloc_page_zeroed();
+		spare->free = xcalloc(BUCKETS_PER_GROUP, sizeof(u64));
 	if (!spare->bucket)
 		spare->bucket = alloc_page_zeroed();
 	return spare->group && spare->free && spare->bucket;
@@ -115,10 +115,8 @@ static bool spare_fill(struct spare_pages *spare)
 
 static void spare_drop(struct spare_pages *spare)
 {
-	if (spare->group)
-		free_page(spare->group);
-	if (spare->free)
-		free_page(spare->free);
+	xfree(spare->group);
+	xfree(spare->free);
 	if (spare->bucket)
 		free_page(spare->bucket);
 }
@@ -367,7 +365,6 @@ static void back_to_2level(struct domain *d)
 {
 	struct evtchn_domain *ed = d->evtchn;
 
-	evtchn_fifo_destroy(d);
 	/* The limit is a whole number of buckets, or the domain has never had more ports. */
 	for (u32 bucket = port_limit(ed) / EVTCHN_PER_BUCKET; bucket * EVTCHN_PER_BUCKET < ed->valid && ed->valid > port_limit(ed); bucket++) {
 		*free_word(ed, bucket) = 0;
@@ -379,17 +376,25 @@ static void back_to_2level(struct domain *d)
 int evtchn_reset(struct domain *d, bool start)
 {
 	struct evtchn_domain *ed = d->evtchn;
+	struct evtchn_fifo *fifo = NULL;
 	int rc = close_all(d, start);
 	u64 flags;
 
 	if (rc)
 		return rc;
 	flags = spin_lock_irqsave(&ed->lock);
-	if (ed->active)
+	if (ed->active) {
 		rc = -EAGAIN;
-	else if (ed->fifo)
-		back_to_2level(d);
+	} else if (ed->fifo) {
+		fifo = evtchn_fifo_detach(d);
+		if (fifo)
+			back_to_2level(d);
+		else
+			rc = -EAGAIN;
+	}
 	spin_unlock_irqrestore(&ed->lock, flags);
+	if (fifo)
+		evtchn_fifo_release(d, fifo);
 	return rc;
 }
 
@@ -446,8 +451,8 @@ static void destroy(struct domain *d)
 	for (unsigned g = 0; g < EVTCHN_GROUPS && ed->group[g]; g++) {
 		for (unsigned b = 0; b < BUCKETS_PER_GROUP && ed->group[g][b]; b++)
 			free_page(ed->group[g][b]);
-		free_page(ed->group[g]);
-		free_page(ed->free[g]);
+		xfree(ed->group[g]);
+		xfree(ed->free[g]);
 	}
 	xfree(ed);
 	d->evtchn = NULL;

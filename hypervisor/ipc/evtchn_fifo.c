@@ -296,21 +296,36 @@ int evtchn_set_priority(struct domain *d, u32 port, u32 priority)
 	return rc;
 }
 
-void evtchn_fifo_destroy(struct domain *d)
+struct evtchn_fifo *evtchn_fifo_detach(struct domain *d)
 {
 	struct evtchn_fifo *fifo = d->evtchn->fifo;
 
+	for_each_vcpu(d, v)
+		if (atomic_load(&v->evtchn->old_control))
+			return NULL;
 	if (!fifo)
-		return;
+		return NULL;
 	atomic_store(&d->evtchn->fifo, NULL);
 	for_each_vcpu(d, v) {
 		struct evtchn_vcpu *ev = v->evtchn;
 
-		if (ev->control)
-			frame_put_writable(virt_to_mfn(ev->control));
+		atomic_store(&ev->old_control, ev->control);
 		ev->control = NULL;
 		for (unsigned i = 0; i < EVTCHN_FIFO_MAX_QUEUES; i++)
 			ev->tail[i] = 0;
+	}
+	return fifo;
+}
+
+void evtchn_fifo_release(struct domain *d, struct evtchn_fifo *fifo)
+{
+	for_each_vcpu(d, v) {
+		struct evtchn_fifo_control_block *control = v->evtchn->old_control;
+
+		if (!control)
+			continue;
+		frame_put_writable(virt_to_mfn(control));
+		atomic_store(&v->evtchn->old_control, NULL);
 	}
 	for (u32 i = 0; i < fifo->pages; i++)
 		frame_put_writable(virt_to_mfn(fifo->page[i]));

@@ -34,7 +34,7 @@ struct evtchn {
 
 #define EVTCHN_PER_BUCKET	(PAGE_SIZE / sizeof(struct evtchn))
 #define EVTCHN_BUCKETS		(EVTCHN_FIFO_NR_CHANNELS / EVTCHN_PER_BUCKET)
-#define BUCKETS_PER_GROUP	(PAGE_SIZE / sizeof(void *))
+#define BUCKETS_PER_GROUP	64u	/* small, since most domains have one group with one bucket */
 #define EVTCHN_PER_GROUP	(EVTCHN_PER_BUCKET * BUCKETS_PER_GROUP)
 #define EVTCHN_GROUPS		(EVTCHN_BUCKETS / BUCKETS_PER_GROUP)
 _Static_assert(EVTCHN_PER_BUCKET == 64, "one word says which ports of a bucket are free");
@@ -50,7 +50,7 @@ struct evtchn_fifo {
 
 struct evtchn_domain {
 	struct spinlock lock;		/* the table lock (t) */
-	struct evtchn **group[EVTCHN_GROUPS];	/* (t) pages of pointers to pages of ports (buckets); grow only */
+	struct evtchn **group[EVTCHN_GROUPS];	/* (t) pointers to pages of ports (buckets); grow only */
 	u64 *free[EVTCHN_GROUPS];	/* (t) for each bucket of the group the set of its FREE ports, … */
 	DECLARE_BITMAP(has_free, EVTCHN_BUCKETS);	/* (t) … and the buckets where it is not empty */
 	u32 valid;			/* (t) ports 1..valid-1 exist; read anywhere */
@@ -65,6 +65,7 @@ struct evtchn_vcpu {
 	u32 poll_port;			/* (o) SCHEDOP_poll: a port, or 0 for any; has a meaning while VPF_POLL is set */
 	struct spinlock fifo_lock;	/* guards what follows, and the guest's queues of this vCPU */
 	struct evtchn_fifo_control_block *control;	/* in a guest frame with a writable reference; NULL: none */
+	struct evtchn_fifo_control_block *old_control;	/* (a) one that evtchn_fifo_detach() has taken out of use */
 	u32 tail[EVTCHN_FIFO_MAX_QUEUES];	/* port last added to each queue; 0: none */
 };
 
@@ -112,7 +113,11 @@ bool evtchn_fifo_is_pending(struct evtchn_fifo *fifo, const struct evtchn *chn);
 void evtchn_fifo_clear_pending(struct evtchn_fifo *fifo, const struct evtchn *chn);
 /* Is the port still in one of the guest's queues, so that it should not be given out again yet? */
 bool evtchn_fifo_is_linked(struct evtchn_fifo *fifo, const struct evtchn *chn);
-/* Back to the 2-level ABI. Under the table lock, no port active. */
-void evtchn_fifo_destroy(struct domain *d);
+/*
+ * Back to the 2-level ABI, in two steps. detach, under the table lock, no port active: NULL when there is no FIFO, or what was detached last
+ * is not yet released (then d->evtchn->fifo stays). release what it returned without locks, since frames may go to the heap.
+ */
+struct evtchn_fifo *evtchn_fifo_detach(struct domain *d);
+void evtchn_fifo_release(struct domain *d, struct evtchn_fifo *fifo);
 
 #endif

@@ -59,13 +59,12 @@ static int grow_status(struct domain *d, struct grant_table *gt, u32 frames)
 
 static int add_frame(struct domain *d, struct grant_table *gt)
 {
-	struct grant_active **active = &gt->active[gt->nr_frames * ACTIVE_PAGES_PER_FRAME];
+	struct grant_active_frame **active = &gt->active[gt->nr_frames];
 	void *page;
 
-	/* Pages left from an earlier failure are used now. */
-	for (u32 i = 0; i < ACTIVE_PAGES_PER_FRAME; i++)
-		if (!active[i] && !(active[i] = alloc_page_zeroed()))
-			return -ENOMEM;
+	/* What is left from an earlier failure is used now. */
+	if (!*active && !(*active = xnew(struct grant_active_frame)))
+		return -ENOMEM;
 	page = alloc_page_zeroed();
 	if (!page)
 		return -ENOMEM;
@@ -243,9 +242,17 @@ static int create(struct domain *d)
 	gt->max_maps = min(d->limits.maptrack_frames ?: GNTTAB_DEFAULT_MAPTRACK, ~0u / MAPTRACK_PER_ABI_FRAME) * MAPTRACK_PER_ABI_FRAME;
 	gt->shared = xcalloc(gt->max_frames, sizeof(*gt->shared));
 	gt->status = xcalloc(status_needed(gt->max_frames), sizeof(*gt->status));
-	gt->active = xcalloc((size_t)gt->max_frames * ACTIVE_PAGES_PER_FRAME, sizeof(*gt->active));
+	gt->active = xcalloc(gt->max_frames, sizeof(*gt->active));
 	gt->map_cache = xcalloc(d->max_vcpus, sizeof(*gt->map_cache));
 	return gt->shared && gt->status && gt->active && gt->map_cache ? 0 : -ENOMEM;
+}
+
+static void free_active(struct grant_active_frame *f)
+{
+	for (u32 i = 0; i < ACTIVE_PAGES_PER_FRAME; i++)
+		if (f->page[i])
+			free_page(f->page[i]);
+	xfree(f);
 }
 
 static void destroy(struct domain *d)
@@ -258,8 +265,8 @@ static void destroy(struct domain *d)
 		unshare_free_page(gt->shared[i]);
 	for (u32 i = 0; i < gt->nr_status; i++)
 		unshare_free_page(gt->status[i]);
-	for (u32 i = 0; gt->active && i < gt->max_frames * ACTIVE_PAGES_PER_FRAME && gt->active[i]; i++)
-		free_page(gt->active[i]);
+	for (u32 i = 0; gt->active && i < gt->max_frames && gt->active[i]; i++)
+		free_active(gt->active[i]);
 	for (u32 i = 0; i < gt->nr_maps; i += MAPTRACK_PER_PAGE)
 		free_page(gt->map[i / MAPTRACK_PER_PAGE]);
 	xfree(gt->map);

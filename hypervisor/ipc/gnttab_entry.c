@@ -144,13 +144,32 @@ static s16 pin_locked(struct domain *owner, u32 ref, const struct domain *user, 
 	return GNTST_okay;
 }
 
+/* See that the entry, if there is one, can be marked as pinned. False: no memory. */
+static bool make_active(struct grant_table *gt, u32 ref)
+{
+	u64 entries = (u64)atomic_load(&gt->nr_frames) * ENTRIES_PER_FRAME_V1;
+	struct grant_active **where, *page;
+
+	if (ref >= entries)
+		return true;
+	where = active_page_of(gt, (u32)index_nospec(ref, entries));
+	if (likely(atomic_load(where)))
+		return true;
+	page = alloc_page_zeroed();
+	if (!page)
+		return false;
+	if (atomic_cmpxchg(where, NULL, page))
+		free_page(page);
+	return true;
+}
+
 s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, struct grant_pin *out)
 {
 	struct grant_table *gt = owner->grants;
 	s16 rc;
 
 	/* A dying domain's frames go as their references do: no new ones. */
-	if (owner->is_dying)
+	if (owner->is_dying || !make_active(gt, ref))
 		return GNTST_general_error;
 	if (!gnttab_lock_entry(gt, ref))
 		return READ_ONCE(gt->switching) ? GNTST_eagain : GNTST_bad_gntref;

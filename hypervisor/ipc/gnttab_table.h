@@ -10,7 +10,7 @@
 #define GNTTAB_DEFAULT_FRAMES		64
 #define GNTTAB_LIMIT_FRAMES		65536	/* no table is larger, whatever the tools say */
 #define GNTTAB_DEFAULT_MAPTRACK		1024
-#define GNTTAB_LOCKS			64	/* entries share locks: entry i has lock i % GNTTAB_LOCKS */
+#define GNTTAB_LOCKS			32	/* entries share locks: entry i has lock i % GNTTAB_LOCKS */
 #define ENTRIES_PER_FRAME_V1		(PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define ENTRIES_PER_FRAME_V2		(PAGE_SIZE / sizeof(union grant_entry_v2))
 #define STATUS_PER_FRAME		(PAGE_SIZE / sizeof(grant_status_t))
@@ -27,6 +27,9 @@ struct grant_active {
 };
 #define ACTIVE_PER_PAGE		(PAGE_SIZE / sizeof(struct grant_active))
 #define ACTIVE_PAGES_PER_FRAME	(ENTRIES_PER_FRAME_V1 / ACTIVE_PER_PAGE)
+
+/* Those of one table frame. A page comes with the first pin of one of its entries, and goes with the table. */
+struct grant_active_frame { struct grant_active *page[ACTIVE_PAGES_PER_FRAME]; };
 
 /* A mapping that current's domain has made, named by its handle. */
 struct maptrack {
@@ -57,7 +60,7 @@ struct grant_table {
 	u32 nr_status;			/* (g) grows only */
 	void **shared;			/* [max_frames] pages shared with the domain */
 	grant_status_t **status;
-	struct grant_active **active;	/* [max_frames * ACTIVE_PAGES_PER_FRAME] */
+	struct grant_active_frame **active;	/* [max_frames] */
 	struct spinlock entry_lock[GNTTAB_LOCKS];
 
 	struct spinlock map_lock;
@@ -99,10 +102,19 @@ struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle);
 int __must_check maptrack_alloc(struct grant_table *gt, u32 *handle);
 void maptrack_free(struct grant_table *gt, u32 handle);
 
-/* Under an entry lock, ref existing. */
+/* Where the page of an existing entry is, or NULL until it comes. */
+static inline struct grant_active **active_page_of(const struct grant_table *gt, u32 ref)
+{
+	return &gt->active[ref / ENTRIES_PER_FRAME_V1]->page[ref % ENTRIES_PER_FRAME_V1 / ACTIVE_PER_PAGE];
+}
+
+/* Under an entry lock, ref existing. Only gnttab_pin(), which has seen to it that there is a page, may write to what this returns. */
 static inline struct grant_active *active_of(const struct grant_table *gt, u32 ref)
 {
-	return gt->active[ref / ACTIVE_PER_PAGE] + ref % ACTIVE_PER_PAGE;
+	static struct grant_active never_pinned;
+	struct grant_active *page = atomic_load(active_page_of(gt, ref));
+
+	return page ? page + ref % ACTIVE_PER_PAGE : &never_pinned;
 }
 
 static inline struct grant_entry_v1 *entry_v1(const struct grant_table *gt, u32 ref)

@@ -60,7 +60,11 @@ static int pv_vcpu_create(struct vcpu *v)
 		return 0;
 	pv = xnew(struct pv_vcpu);
 	mem = xmalloc(xstate_size);
-	if (!pv || !mem) {
+	if (pv)
+		pv->traps = xcalloc(256, sizeof(*pv->traps));
+	if (!pv || !mem || !pv->traps) {
+		if (pv)
+			xfree(pv->traps);
 		xfree(pv);
 		xfree(mem);
 		return -ENOMEM;
@@ -95,6 +99,7 @@ static void pv_vcpu_destroy(struct vcpu *v)
 	if (!v->pv)
 		return;
 	xfree(xstate_memory(v->pv->xstate));
+	xfree(v->pv->traps);
 	xfree(v->pv);
 	v->pv = NULL;
 }

@@ -64,18 +64,19 @@ int pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
 }
 
 /* d drops a writable mapping of a frame of another domain: d's CPUs may still have it. */
-static void note_foreign_cpus(const struct domain *d, u16 owner)
+static void note_foreign_cpus(const struct domain *d, mfn_t m)
 {
-	struct domain *o = domain_of_owner(owner);
+	/* A page that the hypervisor has shared does not keep its owner, but with interrupts off who is found in the table stays. */
+	u64 flags = local_irq_save();
+	struct domain *o = domain_of_owner(frame_owner(frame_read(m)));
 
-	if (!o || !o->pv)
-		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(d->dirty_cpus.bits); i++) {
+	for (unsigned i = 0; o && o->pv && i < ARRAY_SIZE(d->dirty_cpus.bits); i++) {
 		u64 bits = READ_ONCE(d->dirty_cpus.bits[i]);
 
 		if (bits & ~READ_ONCE(o->pv->foreign_cpus.bits[i]))
 			atomic_fetch_or(&o->pv->foreign_cpus.bits[i], bits);
 	}
+	local_irq_restore(flags);
 }
 
 void pt_put_l1e(struct domain *d, pte_t e)
@@ -93,7 +94,7 @@ void pt_put_l1e(struct domain *d, pte_t e)
 		return;
 	}
 	if (frame_owner(f) != d->id)
-		note_foreign_cpus(d, frame_owner(f));
+		note_foreign_cpus(d, m);
 	frame_put_writable(m);
 }
 

@@ -34,7 +34,7 @@ struct pv_vcpu {
 	u8 pending;		/* PV_PENDING_*; (a): other CPUs set bits */
 	bool nmi_masked;	/* an NMI is being handled: until the next iret */
 	struct { u64 eip; bool masks_events; } cb[PV_CB_COUNT];	/* eip 0: none; CALLBACKF_mask_events */
-	struct pv_trap traps[256];
+	struct pv_trap *traps;	/* (c) [256], a page */
 
 	mfn_t kernel_l4;	/* guest_table: holds a type reference */
 	mfn_t user_l4;		/* guest_table_user: MFN_INVALID when none */

@@ -19,6 +19,7 @@ static unsigned toggles;
 static struct domain dom;
 static struct vcpu_info info;
 static struct pv_vcpu pvcpu;
+static struct pv_trap traps[256];
 static struct vcpu vcpu0 = { .domain = &dom, .pv = &pvcpu, .info = &info };
 struct vcpu *current = &vcpu0;
 unsigned fake_cpu;
@@ -54,6 +55,7 @@ static void fresh(bool kernel)
 	dom = (struct domain){ 0 };
 	info = (struct vcpu_info){ 0 };
 	memset(&pvcpu, 0, sizeof(pvcpu));
+	pvcpu.traps = traps;
 	pvcpu.kernel_mode = kernel;
 	pvcpu.kernel_sp = STACK_TOP;
 	*regs = (struct cpu_user_regs){
