@@ -32,7 +32,7 @@ static const char usage[] =
 	"  --state DIR           keep the state here (/run/lodge/store); \"none\": nowhere\n"
 	"  --log FILE            log here (standard error)\n"
 	"  --pid-file FILE       write the process id here\n"
-	"  --foreground          do not go into the background once all is ready\n"
+	"  --daemon              go into the background once all is ready; else: --foreground\n"
 	"  --privileged DOMID    this domain may do everything, as Domain 0\n"
 	"  --quota NAME=VALUE    a limit for other domains; `xenstore-control quota` lists them\n"
 	"  --trace               log every request\n"
@@ -41,7 +41,7 @@ static const char usage[] =
 
 struct options {
 	const char *socket, *state, *log, *pid_file;
-	bool foreground, no_xen;
+	bool daemon, no_xen;
 	unsigned long privileged;
 };
 
@@ -53,13 +53,14 @@ static void __noreturn bad_usage(const char *what, const char *arg)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	enum { SOCKET, STATE, LOG, PID_FILE, FOREGROUND, PRIVILEGED, QUOTA, TRACE, NO_XEN, HELP, VERSION };
+	enum { SOCKET, STATE, LOG, PID_FILE, FOREGROUND, DAEMON, PRIVILEGED, QUOTA, TRACE, NO_XEN, HELP, VERSION };
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "state", required_argument, NULL, STATE },
 		{ "log", required_argument, NULL, LOG },
 		{ "pid-file", required_argument, NULL, PID_FILE },
 		{ "foreground", no_argument, NULL, FOREGROUND },
+		{ "daemon", no_argument, NULL, DAEMON },
 		{ "privileged", required_argument, NULL, PRIVILEGED },
 		{ "quota", required_argument, NULL, QUOTA },
 		{ "trace", no_argument, NULL, TRACE },
@@ -77,7 +78,8 @@ static void parse(struct options *o, int argc, char **argv)
 		case STATE: o->state = strcmp(optarg, "none") == 0 ? NULL : optarg; break;
 		case LOG: o->log = optarg; break;
 		case PID_FILE: o->pid_file = optarg; break;
-		case FOREGROUND: o->foreground = true; break;
+		case FOREGROUND: o->daemon = false; break;
+		case DAEMON: o->daemon = true; break;
 		case TRACE: request_trace = true; break;
 		case NO_XEN: o->no_xen = true; break;
 		case PRIVILEGED:
@@ -225,7 +227,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "stored: %s: %s\n", o.log, strerror(errno));
 		return 1;
 	}
-	if (!o.foreground && (parent = go_background()) < 0) {
+	if (o.daemon && (parent = go_background()) < 0) {
 		log_line("cannot go into the background: %s", strerror(errno));
 		return 1;
 	}
