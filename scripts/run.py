@@ -17,6 +17,7 @@ from steps import say
 
 GDB_PORT = 1234
 BOOT_TIMEOUT = 180   # seconds until Domain 0 takes a command; some 10 are usual
+POWEROFF_TIMEOUT = 120
 
 
 def interactive(config, options):
@@ -56,7 +57,11 @@ def run_command(config, options):
             say(f'Waiting for a debugger: gdb {steps.SYMBOLS} -ex "target remote :{GDB_PORT}"')
         try:
             machine.wait_agent(None if options.gdb else options.timeout or BOOT_TIMEOUT)
-            return machine.run(options.command, output, options.timeout)
+            status = machine.run(options.command, output, options.timeout)
+            if options.demo and status == 0:
+                machine.run('poweroff', output)
+                status = machine.wait_exit(POWEROFF_TIMEOUT)
+            return status
         except MachineError as error:
             raise steps.StepFailed(f'Running the command failed: {error}. The end of {options.log}:\n'
                                    f'{steps.tail(options.log)}') from None

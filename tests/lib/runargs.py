@@ -64,14 +64,21 @@ def parse(argv):
     p.add_argument('--log', default=steps.LOG / 'console.log')
     p.add_argument('--quiet', action='store_true')
     p.add_argument('--script', type=existing_file)
+    p.add_argument('--demo', action='store_true')
     options = p.parse_args(argv)
     if command == []:
         p.error("no command after '--'")
     if command and options.script:
         p.error('--script and a command exclude each other')
+    if options.demo and (command or options.script):
+        p.error('--demo runs a script of its own')
+    if options.demo and not (options.hypervisor and options.initrd == steps.IMAGE):
+        p.error('--demo needs a hypervisor and the Domain 0 image')
     if options.hypervisor is None and options.boot != 'direct':
         p.error('--boot needs a hypervisor')
-    if options.script:
+    if options.demo:
+        options.command = b'demo'
+    elif options.script:
         options.command = options.script.read_bytes()
     else:
         options.command = shlex.join(command).encode() if command else None

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Guests in system tests: files for Domain 0, `lodge` there, and commands in guests.
+
+Guests boot image/guest/ unless a definition says otherwise; with `AGENT=1` on its command line such a guest takes commands.
+"""
+import json
+import re
+import shlex
+import shutil
+import subprocess
+
+import qemu
+import steps
+from harness import check
+
+UP = 'a guest of Lodge'         # the greeting on the console of image/guest/
+AGENT_PORT = 1023
+PVGRUB_EARLY = 'search --set=root --file /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n'
+PVGRUB_MODULES = 'configfile echo ext2 gzio linux normal part_gpt part_msdos search search_fs_file test'.split()
+
+
+def tiny():
+    """The guest for 4 MiB, tests/guest/tiny."""
+    with steps.build_lock():
+        steps.make('guests', 'Building the guest tests', quiet=True)
+    return steps.BUILD / 'guest/tiny.elf'
+
+
+def pvgrub(scratch):
+    """Debian's GRUB as a PV kernel: it takes /boot/grub/grub.cfg from the guest's first disk that has one."""
+    early, image = scratch / 'early.cfg', scratch / 'pvgrub'
+    early.write_text(PVGRUB_EARLY)
+    subprocess.run(['grub-mkimage', '-O', 'x86_64-xen', '-p', '/boot/grub', '-c', early, '-o', image, *PVGRUB_MODULES], check=True)
+    return image
+
+
+def debian_disk(name='guest'):
+    """An ext4 image made of Debian's packages, see scripts/fetch-debian; do not write to it."""
+    image = steps.CACHE / f'{name}.ext4'
+    with steps.build_lock():
+        if not image.exists():
+            steps.run_step(f'Making the Debian image {name}', f'debian-{name}', [steps.ROOT / 'scripts/fetch-debian', steps.CACHE, name])
+    return image
+
+
+def empty_disk(scratch, name, mib):
+    path = scratch / f'{name}.img'
+    with open(path, 'wb') as f:
+        f.truncate(mib << 20)
+    return qemu.Disk(path, name)
+
+
+def files_disk(scratch, files):
+    """A disk with these files ({name: path}); Domain 0 has them in /files."""
+    tree, image = scratch / 'files', scratch / 'files.img'
+    tree.mkdir()
+    for name, path in files.items():
+        shutil.copyfile(path, tree / name)
+    size = sum(f.stat().st_size for f in tree.iterdir()) // 1024 + 2048
+    subprocess.run(['/usr/sbin/mke2fs', '-q', '-t', 'ext4', '-O', '^has_journal', '-d', tree, image, f'{size}k'], check=True)
+    return qemu.Disk(image, 'files', readonly=True)
+
+
+def boot(t, files=None, disks=(), **config):
+    """Start a machine whose Domain 0 has `lodge` and the files."""
+    if files:
+        disks = (*disks, files_disk(t.scratch, files))
+    config.setdefault('memory', '2G')
+    config.setdefault('hv_args', 'dom0_mem=512M')
+    m = t.boot_dom0(disks=tuple(disks), **config)
+    if files:
+        m.sh('mkdir /files && mount -t ext4 -o ro /dev/disk/files /files')
+    lodge(m, 'list')        # waits until the manager answers
+    return m
+
+
+# Domain 0
+
+def lodge(m, *words, timeout=120):
+    """lodge's output. A status other than 0 is an error."""
+    return m.sh(shlex.join(('lodge', *map(str, words))), timeout)
+
+
+def lodge_json(m, verb, *words, timeout=120):
+    return json.loads(lodge(m, verb, '--json', *words, timeout=timeout))
+
+
+def lodge_fails(m, *words, status=None, timeout=120):
+    """What lodge says when it is to fail; all of it in one line per cause, and no output."""
+    out = m.sh(f'{shlex.join(("lodge", *map(str, words)))} 2>&1; echo "status $?"', timeout)
+    text, _, found = out.rpartition('status ')
+    found = int(found)
+    check(found != 0, f'lodge {words} did not fail: {text}')
+    check(status is None or found == status, f'lodge {words} ended with status {found}, not {status}: {text}')
+    return text.strip()
+
+
+def guests(m):
+    """{name: what `lodge list` knows}, without Domain 0."""
+    return {g['name']: g for g in lodge_json(m, 'list')['guests'] if g['domid'] != 0}
+
+
+def definition(name, **keys):
+    """The text of a definition; a guest of image/guest/ with a network if nothing else is said."""
+    keys = {'name': name, 'kernel': '/boot/vmlinuz', 'ramdisk': '/boot/guest.gz', 'extra': 'console=hvc0 AGENT=1', 'memory': 96,
+            'vif': [''], **keys}
+    return ''.join(f'{key} = {json.dumps(value)}\n' for key, value in keys.items() if value is not None)
+
+
+def define(m, name, **keys):
+    m.sh(f'cat >/etc/xen/vm/{name} <<"END"\n{definition(name, **keys)}END')
+
+
+def create(m, name, *words, up=UP, timeout=180, **keys):
+    """Define and create a guest, and wait until its console shows `up` (None: do not wait)."""
+    define(m, name, **keys)
+    lodge(m, 'create', name, *words, timeout=timeout)
+    if up:
+        wait_console(m, name, up, timeout)
+
+
+def console_log(name):
+    return f'/var/log/lodge/console/{name}.log'
+
+
+def wait_console(m, name, text, timeout=180):
+    """Wait until the guest's console log has the text."""
+    m.sh(f'until grep -aqF {shlex.quote(text)} {console_log(name)}; do usleep 200000; done 2>/dev/null', timeout)
+
+
+def wait_gone(m, name, timeout=120):
+    """Wait until there is no such guest."""
+    m.sh(f'while lodge domid {name} >/dev/null 2>&1; do usleep 200000; done', timeout)
+
+
+# In the guest
+
+def address(m, name):
+    """The guest's address in the default network, from its DHCP lease."""
+    return lodge_json(m, 'info', name)['nics'][0]['address']
+
+
+def in_guest(m, name, script, timeout=120):
+    """Run a script in a guest whose command line has AGENT=1; its output. A status other than 0 is an error."""
+    out = m.sh(f'nc {address(m, name)} {AGENT_PORT} <<"END"\n(\n{script}\n) 2>&1\necho "status $?"\nEND', timeout)
+    text, _, status = out.rpartition('status ')
+    check(status.strip() == '0', f'in {name}: {script.strip()!r} ended with status {status.strip()}: {text.strip()[-300:]}')
+    return text
+
+
+# Measures of Domain 0 and the hypervisor that must come back to where they were
+
+def baseline(m):
+    """Free memory of the machine, the store's nodes, and the daemons' processes and open files."""
+    m.sh('sync; echo 3 >/proc/sys/vm/drop_caches')
+    machine = lodge_json(m, 'info')
+    store = m.sh('xenstore-ls -f | sed "s/ = .*//" | grep -v "^/local/domain/0/data"').splitlines()
+    daemons = m.sh('''for d in stored consoled lodged; do
+        pid=$(pidof $d); echo "$d $(echo $pid | wc -w) $(ls /proc/${pid%% *}/fd | wc -l)"
+    done''').splitlines()
+    free = machine['machine']['free_kib'] if 'machine' in machine else machine['free_kib']
+    links = m.sh('ls /sys/class/net | sort; ls /sys/block | sort').split()
+    return {'free_kib': free, 'store': store, 'daemons': daemons, 'devices': links}
+
+
+def differences(before, after):
+    found = []
+    for key, old in before.items():
+        new = after[key]
+        if old == new:
+            continue
+        if isinstance(old, list):
+            new, old = sorted(set(new) - set(old)), sorted(set(old) - set(new))
+        found.append(f'{key}: {old} -> {new}'[:400])
+    return '; '.join(found)
+
+
+def oops(text):
+    return re.findall(r'.*(?:Oops|BUG:|Call Trace|Kernel panic|I/O error).*', text)
