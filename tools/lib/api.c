@@ -55,8 +55,8 @@ int api_open(struct api **out, struct err *e)
 	}
 	strcpy(a->path, path);
 	rc = connect_socket(a);
-	/* Refused: the socket of a manager that was killed. It is started again at once. */
-	for (int ms = 0; rc == -ECONNREFUSED && ms < RESTART_MS; ms += RESTART_STEP_MS) {
+	/* Refused: the socket of a manager that was killed. It is started again at once, and replaces the socket. */
+	for (int ms = rc == -ECONNREFUSED ? 0 : RESTART_MS; rc && ms < RESTART_MS; ms += RESTART_STEP_MS) {
 		nanosleep(&step, NULL);
 		rc = connect_socket(a);
 	}

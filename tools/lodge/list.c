@@ -188,7 +188,7 @@ static enum status print_member(const struct args *a, const char *key)
 		return status;
 	value = json_object_get(guest, key);
 	if (a->json)
-		status = print_json(json_pack("{s:O?}", key, value));
+		status = print_json(json_pack("{s:O*}", key, value));
 	else if (json_is_integer(value))
 		say("%lld", (long long)json_integer_value(value));
 	else

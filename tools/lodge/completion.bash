@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# bash completion of lodge: verbs and options as lodge itself tells them, guests, definitions.
+
+_lodge_guests()
+{
+	lodge list 2>/dev/null | awk 'NR > 1 && $1 != "Domain-0" { print $1 }'
+}
+
+_lodge_definitions()
+{
+	local dir=${LODGE_DEFINITIONS:-/etc/xen} file
+
+	for file in "$dir"/vm/* "$dir"/*.cfg; do
+		[[ -f $file ]] && file=${file##*/} && printf '%s\n' "${file%.cfg}"
+	done
+}
+
+_lodge_words()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+
+_lodge()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb='' i
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == -* ]] || { verb=${COMP_WORDS[i]}; break; }
+	done
+	COMPREPLY=()
+	if [[ -z $verb ]]; then
+		_lodge_words "$(lodge help 2>/dev/null | awk '/^  [a-z]/ { print $1 }')"
+		return
+	fi
+	if [[ $cur == -* ]]; then
+		_lodge_words "$(lodge help "$verb" 2>/dev/null | grep -oE '^  .{24}' | grep -oE -e '--[a-z-]+')"
+		return
+	fi
+	case $verb in
+	create)
+		if [[ $previous == -f || $previous == --defconfig || $cur == */* ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		else
+			_lodge_words "$(_lodge_definitions)"
+			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+		fi ;;
+	console|destroy|domid|domname|info|list|pause|reboot|rename|shutdown|sysrq|unpause|uptime|vcpu-list)
+		_lodge_words "$(_lodge_guests)" ;;
+	help)
+		_lodge_words "$(lodge help 2>/dev/null | awk '/^  [a-z]/ { print $1 }')" ;;
+	esac
+}
+
+complete -o filenames -F _lodge lodge
