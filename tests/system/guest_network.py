@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Networks of guests: the default one with DHCP, names and the world outside; a bridge of one's own; addresses that stay."""
-import threading
-
 from guests import boot, create, define, guests, in_guest, lodge, lodge_fails, lodge_json
 from harness import audit, check, check_dom0_healthy, check_equal, test
-from network import HOST, Server, sha256
-
-SIZE = 8 << 20
+from transfer import HOST, Server, sha256
 
 
 @test(timeout=600)
