@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's settings. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lib/network.h>
+#include <lodged/conf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX	65536
+#define PREFIX_DEFAULT	22	/* 1021 guests: a bridge of the kernel has 1024 ports */
+
+void conf_defaults(struct conf *c)
+{
+	*c = (struct conf){ .network = true, .bridge = "lodge0", .prefix = PREFIX_DEFAULT, .domain = "lodge.internal", .nat = true };
+}
+
+static int set_bool(bool *out, const char *v)
+{
+	static const char *const yes[] = { "yes", "on", "true", "1" }, *const no[] = { "no", "off", "false", "0" };
+
+	for (size_t i = 0; i < 4; i++) {
+		if (!strcmp(v, yes[i]) || !strcmp(v, no[i])) {
+			*out = !strcmp(v, yes[i]);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* "10.5.0.1/22", "auto", "off". */
+static int set_network(struct conf *c, const char *v)
+{
+	struct in_addr a;
+	char text[20], *end;
+	const char *slash = strchr(v, '/');
+	uint32_t mask;
+
+	if (!strcmp(v, "auto") || !strcmp(v, "off")) {
+		c->network = *v == 'a';
+		c->address = 0;
+		return 0;
+	}
+	if (!slash || (size_t)(slash - v) >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, v, (size_t)(slash - v));
+	text[slash - v] = '\0';
+	c->prefix = (unsigned int)strtoul(slash + 1, &end, 10);
+	if (inet_pton(AF_INET, text, &a) != 1 || *end || !isdigit((unsigned char)slash[1]) || c->prefix < 16 || c->prefix > 28)
+		return -EINVAL;
+	c->network = true;
+	c->address = ntohl(a.s_addr);
+	mask = 0xffffffffU >> c->prefix;
+	if (!(c->address & mask))
+		c->address++;		/* the network was named: its first address is Domain 0's */
+	return (c->address & mask) == mask ? -EINVAL : 0;
+}
+
+static int set_bridge(struct conf *c, const char *v)
+{
+	if (!net_name_valid(v))
+		return -EINVAL;
+	snprintf(c->bridge, sizeof(c->bridge), "%s", v);
+	return 0;
+}
+
+static int set_domain(struct conf *c, const char *v)
+{
+	size_t n = strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+
+	if (!n || v[n] || n >= sizeof(c->domain) || *v == '.' || *v == '-')
+		return -EINVAL;
+	snprintf(c->domain, sizeof(c->domain), "%s", v);
+	return 0;
+}
+
+static int set_resolv(struct conf *c, const char *v)
+{
+	if (!strcmp(v, "off"))
+		v = "";
+	else if (*v != '/' || strlen(v) >= sizeof(c->resolv_conf))
+		return -EINVAL;
+	snprintf(c->resolv_conf, sizeof(c->resolv_conf), "%s", v);
+	return 0;
+}
+
+static int set_nat(struct conf *c, const char *v)
+{
+	return set_bool(&c->nat, v);
+}
+
+static const struct setting {
+	const char *key;
+	int (*set)(struct conf *c, const char *value);
+	const char *expected;
+} settings[] = {
+	{ "network", set_network, "auto, off, or an address with a prefix from 16 to 28, as in 10.5.0.1/22" },
+	{ "bridge", set_bridge, "the name of an interface (at most 15 characters)" },
+	{ "domain", set_domain, "a domain name (at most 63 characters)" },
+	{ "nat", set_nat, "yes or no" },
+	{ "resolv_conf", set_resolv, "an absolute path, or off" },
+};
+
+static char *trim(char *s)
+{
+	char *end = s + strlen(s);
+
+	while (end > s && isspace((unsigned char)end[-1]))
+		*--end = '\0';
+	while (isspace((unsigned char)*s))
+		s++;
+	return s;
+}
+
+static int parse_line(struct conf *c, const char *name, int number, char *line, struct err *e)
+{
+	char *value, *key;
+
+	line[strcspn(line, "#")] = '\0';
+	key = trim(line);
+	if (!*key)
+		return 0;
+	value = strchr(key, '=');
+	if (!value)
+		return err_set_at(e, name, number, EINVAL, "bad-settings", "found `%.80s`, expected KEY = VALUE", key);
+	*value++ = '\0';
+	key = trim(key);
+	value = trim(value);
+	if (strlen(value) >= 2 && (*value == '"' || *value == '\'') && value[strlen(value) - 1] == *value) {
+		value[strlen(value) - 1] = '\0';
+		value++;
+	}
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		if (!strcmp(key, settings[i].key))
+			return settings[i].set(c, value) ? err_set_at(e, name, number, EINVAL, "bad-settings", "%s: found `%.80s`, expected %s", key,
+								      value, settings[i].expected) : 0;
+	return err_set_at(e, name, number, EINVAL, "bad-settings", "there is no setting `%.80s`", key);
+}
+
+int conf_parse(struct conf *c, const char *name, const char *text, size_t len, struct err *e)
+{
+	int number = 1, rc = 0;
+
+	while (len && !rc) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end ? (size_t)(end - text) : len;
+		char line[1024];
+
+		if (n >= sizeof(line) || memchr(text, '\0', n))
+			return err_set_at(e, name, number, EINVAL, "bad-settings", "the line is too long or not text");
+		memcpy(line, text, n);
+		line[n] = '\0';
+		rc = parse_line(c, name, number++, line, e);
+		n += !!end;
+		text += n;
+		len -= n;
+	}
+	return rc;
+}
+
+int conf_load(struct conf *c, const char *path, struct err *e)
+{
+	static char text[FILE_MAX + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	conf_defaults(c);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "bad-settings", "cannot open %s: %m", path);
+	n = read(fd, text, sizeof(text));
+	close(fd);
+	if (n < 0 || n > FILE_MAX)
+		return err_set(e, n < 0 ? errno : EFBIG, "bad-settings", "%s cannot be read, or is longer than %d bytes", path, FILE_MAX);
+	return conf_parse(c, path, text, (size_t)n, e);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's settings: /etc/lodge/lodged.conf (docs/man/lodged.md). */
+#ifndef LODGED_CONF_H
+#define LODGED_CONF_H
+
+#include <lib/err.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONF_FILE	"/etc/lodge/lodged.conf"
+
+struct conf {
+	bool network;		/* is there to be a default network */
+	char bridge[16];
+	uint32_t address;	/* of Domain 0 in it, host order; 0: chosen */
+	unsigned int prefix;	/* 16 … 28 */
+	char domain[64];	/* names of guests end in it */
+	bool nat;		/* and forwarding */
+	char resolv_conf[256];	/* gets Domain 0's own look-ups to the guests' names; "": none */
+};
+
+void conf_defaults(struct conf *c);
+/* Text of the file; name: for messages. -EINVAL with file and line. What is not said keeps its default. */
+int conf_parse(struct conf *c, const char *name, const char *text, size_t len, struct err *e);
+/* It need not exist. */
+int conf_load(struct conf *c, const char *path, struct err *e);
+
+#endif

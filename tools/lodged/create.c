@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a definition to a running guest.
+ *
+ * The order decides what a manager that was killed finds: first the record in the store (state "building"), then whatever needs undoing — loop devices with
+ * the guest's tag, a domain with the guest's UUID, nodes —, last the state "running". Until then, the next manager takes all of it down.
+ */
+#include <errno.h>
+#include <lib/build.h>
+#include <lodged/create.h>
+#include <lodged/end.h>
+#include <lodged/hub.h>
+#include <lodged/memory.h>
+#include <lodged/nodes.h>
+#include <lodged/record.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define EVENT_CHANNELS		1023	/* highest port; more with many vCPUs */
+#define PORTS_PER_VCPU		8
+#define GRANT_FRAMES		64
+#define MAPTRACK_FRAMES		1024
+#define CPU_BITS		4096
+
+static int check_type(const struct definition *d, struct err *e)
+{
+	if (d->type != GUEST_PV)
+		return err_set(e, EOPNOTSUPP, "not-supported", "guests of the type %s are not supported yet; type = \"pv\" is", guest_type_name(d->type));
+	if (!d->kernel)
+		return err_set(e, EINVAL, "no-kernel", "the definition names no kernel");
+	return 0;
+}
+
+static int check_cpus(struct session *s, const struct definition *d, struct err *e)
+{
+	uint8_t bits[CPU_BITS / 8];
+	struct xen_sysctl_physinfo info;
+	int rc;
+
+	if (!d->ncpus)
+		return 0;
+	rc = hv_physinfo(s->hv, &info);
+	if (rc)
+		return session_hv_error(e, rc, "number of processors");
+	for (size_t i = 0; i < d->ncpus; i++) {
+		bool any = false;
+
+		rc = definition_cpus(d->cpus[i], bits, CPU_BITS, e);
+		if (rc)
+			return rc;
+		for (uint32_t cpu = 0; cpu < info.nr_cpus && cpu < CPU_BITS; cpu++)
+			any |= bits[cpu / 8] >> cpu % 8 & 1;
+		if (!any)
+			return err_set(e, EINVAL, "bad-definition", "cpus: the machine has none of the processors %s (it has 0 to %u)", d->cpus[i],
+				       info.nr_cpus - 1);
+	}
+	return 0;
+}
+
+static void build_input(struct session *s, const struct definition *d, int domid, struct build_input *in)
+{
+	*in = (struct build_input){
+		.domid = domid < 0 ? 0 : (uint16_t)domid, .kernel = d->kernel, .ramdisk = d->ramdisk, .cmdline = d->cmdline,
+		.memory_kib = d->memory_kib, .vcpus = d->maxvcpus, .store_domid = (uint16_t)nodes_backend(),
+		.console_domid = (uint16_t)nodes_backend(), .progress = s->progress, .ctx = s->ctx,
+	};
+}
+
+/* What does not depend on other guests. */
+static int check_build(struct session *s, const struct definition *d, struct err *e)
+{
+	struct build_input in;
+	uint64_t least;
+
+	build_input(s, d, -1, &in);
+	return build_check(&in, &least, e);
+}
+
+void create_check(struct session *s, const struct definition *d, uint64_t *available_kib, problem_fn *fn, void *ctx)
+{
+	bool more = true, typed = true;
+	uint8_t uuid[16];
+	struct err e = { 0 };
+
+	*available_kib = 0;
+	memcpy(uuid, d->uuid, 16);
+	if (check_type(d, &e)) {
+		typed = false;
+		more = fn(&e, ctx);
+	}
+	if (more && registry_check_free(d->name, uuid, &e))
+		more = fn(&e, ctx);
+	if (more && check_cpus(s, d, &e))
+		more = fn(&e, ctx);
+	if (more && typed && check_build(s, d, &e))
+		more = fn(&e, ctx);
+	if (more && memory_check(s, d, available_kib, &e))
+		more = fn(&e, ctx);
+	if (more)
+		devices_check(d, NULL, false, fn, ctx);
+}
+
+static bool first_problem(const struct err *e, void *ctx)
+{
+	*(struct err *)ctx = *e;
+	return false;
+}
+
+static int set_affinity(struct session *s, const struct definition *d, uint16_t domid, struct err *e)
+{
+	uint8_t bits[CPU_BITS / 8];
+	int rc = 0;
+
+	for (uint32_t v = 0; d->ncpus && v < d->maxvcpus && !rc; v++) {
+		if (d->ncpus > 1 && v >= d->ncpus)
+			break;
+		rc = definition_cpus(d->cpus[d->ncpus == 1 ? 0 : v], bits, CPU_BITS, e);
+		if (rc)
+			return rc;
+		rc = hv_vcpu_set_affinity(s->hv, domid, v, bits, NULL, CPU_BITS);
+	}
+	return rc ? session_hv_error(e, rc, "placing vCPUs on processors (cpus)") : 0;
+}
+
+static int make_domain(struct session *s, struct guest *g, const struct definition *d, struct err *e)
+{
+	struct hv_create c = {
+		.max_vcpus = d->maxvcpus, .max_evtchn_port = EVENT_CHANNELS + PORTS_PER_VCPU * d->maxvcpus,
+		.max_grant_frames = GRANT_FRAMES, .max_maptrack_frames = MAPTRACK_FRAMES,
+	};
+	uint16_t domid;
+	int rc;
+
+	memcpy(c.uuid, g->uuid, 16);
+	rc = hv_domain_create(s->hv, &c, &domid);
+	if (rc)
+		return session_hv_error(e, rc, "creating a domain");
+	registry_set_domid(g, domid);
+	rc = record_set_domid(s->store, g->uuid_text, domid);
+	if (rc)
+		return session_store_error(e, rc, "noting the new domain");
+	rc = hv_domain_max_vcpus(s->hv, domid, d->maxvcpus);
+	if (rc)
+		return session_hv_error(e, rc, "creating vCPUs");
+	rc = hv_domain_max_mem(s->hv, domid, d->maxmem_kib > d->memory_kib ? d->maxmem_kib : d->memory_kib);
+	if (rc)
+		return session_hv_error(e, rc, "setting the limit of memory");
+	if (d->cpu_weight || d->cpu_cap) {
+		rc = hv_domain_set_sched(s->hv, domid, (uint16_t)(d->cpu_weight ? d->cpu_weight : 256), (uint16_t)d->cpu_cap);
+		if (rc)
+			return session_hv_error(e, rc, "setting cpu_weight and cap");
+	}
+	return set_affinity(s, d, domid, e);
+}
+
+/* The nodes; with them the kernel's backends set to work. */
+static int publish(struct session *s, struct guest *g, const struct definition *d, const struct devices *dev, const struct build_result *built, struct err *e)
+{
+	struct nodes n = { .def = d, .uuid = g->uuid_text, .domid = g->domid, .built = built, .disks = dev->disks, .bridges = dev->bridges,
+			   .guarded = dev->guarded, .start_time = (uint64_t)time(NULL) };
+	struct hub_wait *waits = devices_begin(d, g->domid);
+	int rc;
+
+	if (!waits)
+		return err_set(e, ENOMEM, "internal", "out of memory");
+	rc = nodes_write(s->store, &n);
+	if (rc) {
+		devices_cancel(d, waits);
+		return session_store_error(e, rc, "writing the guest's nodes");
+	}
+	rc = devices_wait(d, g->domid, waits, e);
+	if (rc)
+		return rc;
+	rc = store_introduce(s->store, (uint16_t)g->domid, built->store_gfn, built->store_port);
+	return rc ? session_store_error(e, rc, "introducing the guest to the store") : 0;
+}
+
+static int start(struct session *s, struct guest *g, bool paused, struct err *e)
+{
+	int rc = paused ? 0 : hv_domain_unpause(s->hv, (uint16_t)g->domid);
+
+	if (rc)
+		return session_hv_error(e, rc, "starting the guest");
+	rc = record_set_state(s->store, g->uuid_text, RECORD_RUNNING);
+	return rc ? session_store_error(e, rc, "noting that the guest runs") : 0;
+}
+
+/* The guest is locked and its record is there; its memory has been promised. */
+static int bring_up(struct session *s, struct guest *g, const struct definition *d, bool paused, struct err *e)
+{
+	struct build_result built;
+	struct build_input in;
+	struct devices dev;
+	int rc = devices_attach(d, g->uuid_text, &dev, e);
+
+	if (!rc)
+		rc = make_domain(s, g, d, e);
+	if (!rc) {
+		build_input(s, d, g->domid, &in);
+		rc = build_pv(s->hv, &in, &built, e);
+	}
+	if (!rc)
+		rc = publish(s, g, d, &dev, &built, e);
+	if (!rc)
+		rc = start(s, g, paused, e);
+	devices_free(&dev);
+	return rc;
+}
+
+static int bring_up_reserved(struct session *s, struct guest *g, const struct definition *d, bool paused, struct err *e)
+{
+	int rc = memory_reserve(s, d, e);
+
+	if (rc)
+		return rc;
+	rc = bring_up(s, g, d, paused, e);
+	memory_release(d);
+	return rc;
+}
+
+int create_guest(struct session *s, const struct definition *d, bool paused, struct guest **out, struct err *e)
+{
+	struct guest *g;
+	int rc;
+
+	if ((rc = check_type(d, e)) || (rc = check_cpus(s, d, e)) || (rc = check_build(s, d, e)) ||
+	    (rc = registry_reserve(d->name, d->uuid, &g, e)))
+		return rc;
+	*e = (struct err){ 0 };
+	devices_check(d, g, true, first_problem, e);
+	rc = -e->error;
+	if (!rc && (rc = record_write(s->store, g->uuid_text, d, RECORD_BUILDING)))
+		session_store_error(e, rc, "noting the new guest");
+	if (!rc)
+		rc = bring_up_reserved(s, g, d, paused, e);
+	if (rc) {
+		end_domain(s, g, d);
+		end_forget(s, g);
+	} else {
+		registry_set_state(g, GUEST_RUNNING);
+	}
+	registry_unlock(g);
+	if (rc)
+		registry_put(g);
+	else
+		*out = g;
+	return rc;
+}
+
+int create_again(struct session *s, struct guest *g, const struct definition *d, struct err *e)
+{
+	int rc = record_set_state(s->store, g->uuid_text, RECORD_BUILDING);
+
+	if (rc)
+		return session_store_error(e, rc, "noting that the guest is to start again");
+	registry_set_state(g, GUEST_BUILDING);
+	rc = bring_up_reserved(s, g, d, false, e);
+	if (rc) {
+		end_domain(s, g, d);
+		return rc;
+	}
+	record_set_again(s->store, g->uuid_text, false);
+	registry_set_state(g, GUEST_RUNNING);
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Disks and networks of one guest: checked, claimed, attached, taken away. */
+#ifndef LODGED_DEVICES_H
+#define LODGED_DEVICES_H
+
+#include <lib/definition.h>
+#include <lodged/registry.h>
+#include <lodged/session.h>
+#include <sys/types.h>
+
+/* Told each thing that is wrong; false: enough. */
+typedef bool problem_fn(const struct err *e, void *ctx);
+
+/*
+ * Everything about disks and networks that can be wrong, one after the other, until fn has enough. g: not in its own way; NULL: a guest that is not there.
+ * claim: what is free is claimed for g.
+ */
+void devices_check(const struct definition *d, struct guest *g, bool claim, problem_fn *fn, void *ctx);
+
+/* Per device of the definition. */
+struct devices {
+	dev_t *disks;
+	const char **bridges;
+	bool *guarded;
+};
+/* Loop devices, addresses. What was attached before a failure is left to devices_remove(). */
+int devices_attach(const struct definition *d, const char *uuid, struct devices *out, struct err *e);
+void devices_free(struct devices *dev);
+
+/*
+ * Before nodes_write() begin (NULL: no memory); afterwards wait until all interfaces are connected and the scripts of disks have run, or cancel.
+ */
+struct hub_wait *devices_begin(const struct definition *d, int domid);
+void devices_cancel(const struct definition *d, struct hub_wait *waits);
+int devices_wait(const struct definition *d, int domid, struct hub_wait *waits, struct err *e);
+
+/* Take all devices of a domain down, and wait until the kernel has let go of them. domid -1: it has got none yet. d may be NULL. */
+void devices_remove(struct session *s, int domid, const char *uuid, const struct definition *d);
+
+/* "lodge:UUID:VDEV" of our loop devices. */
+void devices_tag(char tag[BLOCK_TAG_MAX], const char *uuid, const char *vdev);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lodged: the manager of guests.
+ *
+ * Threads, each of which waits for one thing: the main one for connections, one for each of these for requests, one for the ends of domains and two that act
+ * on them, one for the kernel's devices, one for the default network. What they share is the registry (registry.c). Nothing that matters lives
+ * in this process alone: it may be killed at any moment, and recover() sorts out what it was in the middle of.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <lib/api.h>
+#include <lodged/conf.h>
+#include <lodged/lan.h>
+#include <lodged/life.h>
+#include <lodged/log.h>
+#include <lodged/nodes.h>
+#include <lodged/recover.h>
+#include <lodged/server.h>
+#include <lodged/spawn.h>
+#include <lodged/vif.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOG_FILE	"/var/log/lodge/lodged.log"
+
+static const char usage[] =
+	"usage: lodged [-c SETTINGS] [-l LOG]\n"
+	"  -c FILE   settings (" CONF_FILE ")\n"
+	"  -l FILE   log (" LOG_FILE "; -: standard error)\n";
+
+static void load_modules(void)
+{
+	static const char *const modules[] = { "xen-blkback", "xen-netback", "loop", "bridge" };
+
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		const char *argv[] = { "modprobe", "-q", modules[i], NULL };
+
+		/* Built in, or missing: whoever needs it finds out, and says so. */
+		spawn_run(argv, NULL, NULL, NULL, 30);
+	}
+}
+
+static void make_dirs(void)
+{
+	static const char *const dirs[] = { "/run/lodge", "/var/log/lodge", "/var/lib/lodge" };
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		mkdir(dirs[i], 0755);
+}
+
+static int fail(const struct err *e)
+{
+	char text[800];
+
+	fprintf(stderr, "lodged: %s\n", err_format(e, text, sizeof(text)));
+	log_err("cannot start", e);
+	return 1;
+}
+
+static void prepare_process(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	umask(0022);
+	/* One arena: memory per thread would cost more than waiting for a lock now and then. */
+	mallopt(M_ARENA_MAX, 1);
+}
+
+int main(int argc, char **argv)
+{
+	static struct hv hv;
+	static struct conf conf;
+	const char *conf_path = CONF_FILE, *log_path = LOG_FILE, *socket_path = getenv("LODGED_SOCKET");
+	struct session s;
+	struct err e;
+	int option, fd;
+
+	while ((option = getopt(argc, argv, "c:l:h")) != -1) {
+		if (option == 'c') {
+			conf_path = optarg;
+		} else if (option == 'l') {
+			log_path = optarg;
+		} else {
+			fputs(usage, option == 'h' ? stdout : stderr);
+			return option == 'h' ? 0 : 2;
+		}
+	}
+	if (optind != argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	prepare_process();
+	make_dirs();
+	if (strcmp(log_path, "-") && log_open(log_path))
+		fprintf(stderr, "lodged: cannot open %s: %m\n", log_path);
+	if (conf_load(&conf, conf_path, &e) || hv_open(&hv, &e))
+		return fail(&e);
+	fd = server_listen(socket_path && *socket_path ? socket_path : API_SOCKET, &e);
+	if (fd < 0)
+		return fail(&e);
+	load_modules();
+	session_init(&hv);
+	if (session_open(&s, true, &e))
+		return fail(&e);
+	nodes_init(s.store);
+	lan_start(&conf);
+	/* Clients can connect already, and are answered once it is known what there is. */
+	if (recover(&s, &e) || vif_start(&e) || life_start(&e))
+		return fail(&e);
+	session_close(&s);
+	log_line("lodged " LODGE_VERSION " is ready");
+	server_run(fd);
+	return 0;
+}

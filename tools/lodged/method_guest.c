@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Methods that make, stop and change one guest. */
+#include <errno.h>
+#include <lib/definition.h>
+#include <lodged/create.h>
+#include <lodged/end.h>
+#include <lodged/lan.h>
+#include <lodged/log.h>
+#include <lodged/memory.h>
+#include <lodged/methods.h>
+#include <lodged/nodes.h>
+#include <lodged/record.h>
+#include <lodged/target.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int take_definition(const json_t *params, struct definition **d, struct err *e)
+{
+	int rc = definition_from_json(json_object_get(params, "definition"), d, e);
+
+	if (rc)
+		return rc;
+	rc = definition_complete(*d, e);
+	if (rc)
+		definition_free(*d);
+	return rc;
+}
+
+static bool add_problem(const struct err *e, void *ctx)
+{
+	json_array_append_new(ctx, request_error(e));
+	return true;
+}
+
+int method_check(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	json_t *problems = json_array();
+	uint64_t available = 0;
+	struct definition *d;
+
+	if (!problems)
+		return err_set(e, ENOMEM, "internal", "out of memory");
+	if (take_definition(params, &d, e)) {
+		add_problem(e, problems);
+		*result = json_pack("{s:o, s:[]}", "problems", problems, "warnings");
+		return 0;
+	}
+	create_check(s, d, &available, add_problem, problems);
+	*result = json_pack("{s:o, s:[], s:I, s:I}", "problems", problems, "warnings", "needed_kib", (json_int_t)memory_needed(d),
+			    "available_kib", (json_int_t)available);
+	definition_free(d);
+	return 0;
+}
+
+int method_create(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	struct definition *d;
+	struct guest_view v;
+	struct guest *g;
+	int rc = take_definition(params, &d, e);
+
+	if (rc)
+		return rc;
+	rc = create_guest(s, d, json_is_true(json_object_get(params, "paused")), &g, e);
+	if (!rc) {
+		registry_view(g, &v);
+		registry_put(g);
+		*result = json_pack("{s:i, s:s, s:s}", "domid", v.domid, "uuid", v.uuid_text, "name", v.name);
+		log_line("%s: created as domain %d", v.name, v.domid);
+	} else {
+		log_err(d->name, e);
+	}
+	definition_free(d);
+	return rc;
+}
+
+static int no_domain(const struct target *t, struct err *e)
+{
+	return err_set(e, EINVAL, "wrong-state", "the guest %s has no domain at the moment: it is being made or taken down", t->name);
+}
+
+static int pausing(struct session *s, const json_t *params, int (*fn)(struct hv *hv, uint16_t domid), const char *what, struct err *e)
+{
+	struct target t;
+	int rc = target_find_guest(s, params, false, &t, e);
+
+	if (rc)
+		return rc;
+	if (t.domid < 0)
+		rc = no_domain(&t, e);
+	else if ((rc = fn(s->hv, (uint16_t)t.domid)))
+		session_hv_error(e, rc, what);
+	target_put(&t);
+	return rc;
+}
+
+int method_pause(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	return pausing(s, params, hv_domain_pause, "pausing the guest", e);
+}
+
+int method_unpause(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	return pausing(s, params, hv_domain_unpause, "unpausing the guest", e);
+}
+
+/* Somebody else's domain: the hypervisor's part and the nodes are all that there is for us to do. */
+static int destroy_foreign(struct session *s, int domid, struct err *e)
+{
+	char uuid[UUID_TEXT];
+	xen_domctl_getdomaininfo_t info;
+	int rc = hv_domain_info(s->hv, (uint16_t)domid, &info);
+
+	if (!rc) {
+		uuid_to_text(info.handle, uuid);
+		hv_domain_pause(s->hv, (uint16_t)domid);
+		devices_remove(s, domid, uuid, NULL);
+		rc = hv_domain_destroy(s->hv, (uint16_t)domid);
+	}
+	if (rc)
+		return session_hv_error(e, rc, "destroying the domain");
+	nodes_remove(s->store, domid, uuid);
+	return 0;
+}
+
+int method_destroy(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	struct target t;
+	int rc = target_find_guest(s, params, false, &t, e);
+
+	if (rc)
+		return rc;
+	if (!t.g) {
+		rc = destroy_foreign(s, t.domid, e);
+	} else if (registry_lock(t.g)) {	/* otherwise it has ended meanwhile */
+		end_guest(s, t.g);
+		registry_unlock(t.g);
+		log_line("%s: destroyed", t.name);
+	}
+	target_put(&t);
+	return rc;
+}
+
+static int rename_locked(struct session *s, struct guest *g, const char *name, struct err *e)
+{
+	struct definition *d;
+	int rc = registry_rename(g, name, g->uuid, e);
+
+	if (rc)
+		return rc;
+	rc = record_definition(s->store, g->uuid_text, &d);
+	if (!rc) {
+		char *old = d->name;
+
+		d->name = (char *)name;
+		rc = record_set_definition(s->store, g->uuid_text, d);
+		for (size_t i = 0; i < d->nnics && !rc; i++) {
+			if (!d->nics[i].bridge && !d->nics[i].script) {
+				lan_attach(d->nics[i].mac, name, e);
+				break;
+			}
+		}
+		d->name = old;
+		definition_free(d);
+	}
+	if (!rc && g->domid >= 0)
+		rc = nodes_rename(s->store, g->domid, g->uuid_text, name);
+	return rc ? session_store_error(e, rc, "renaming the guest") : 0;
+}
+
+int method_rename(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	const char *name = json_string_value(json_object_get(params, "name"));
+	struct target t;
+	int rc = definition_check_name(name, e);
+
+	if (!rc)
+		rc = target_find_guest(s, params, true, &t, e);
+	if (rc)
+		return rc;
+	if (!registry_lock(t.g)) {
+		rc = err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", t.name);
+	} else {
+		rc = rename_locked(s, t.g, name, e);
+		registry_unlock(t.g);
+	}
+	target_put(&t);
+	return rc;
+}
+
+int method_definition(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	struct definition *d;
+	struct target t;
+	int rc = target_find_guest(s, params, true, &t, e);
+
+	if (rc)
+		return rc;
+	rc = record_definition(s->store, t.g->uuid_text, &d);
+	if (rc) {
+		session_store_error(e, rc, "reading the definition");
+	} else {
+		*result = json_pack("{s:o}", "definition", definition_to_json(d));
+		definition_free(d);
+	}
+	target_put(&t);
+	return rc;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Methods that concern the machine. */
+#include <errno.h>
+#include <lib/api.h>
+#include <lodged/lan.h>
+#include <lodged/methods.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xen/version.h>
+
+#define PAGE_KIB	4
+#define TEXT_MAX	(API_LINE_MAX / 8)	/* of the log: escaped, it still fits a line */
+
+static json_t *hypervisor_json(struct session *s)
+{
+	xen_capabilities_info_t capabilities = "";
+	xen_changeset_info_t changeset = "";
+	xen_extraversion_t extra = "";
+	xen_commandline_t command_line = "";
+	int number = hv_version(s->hv, XENVER_version, NULL, 0);
+	char version[32];
+
+	hv_version(s->hv, XENVER_extraversion, &extra, sizeof(extra));
+	hv_version(s->hv, XENVER_changeset, &changeset, sizeof(changeset));
+	hv_version(s->hv, XENVER_capabilities, &capabilities, sizeof(capabilities));
+	hv_version(s->hv, XENVER_commandline, &command_line, sizeof(command_line));
+	extra[sizeof(extra) - 1] = changeset[sizeof(changeset) - 1] = '\0';
+	capabilities[sizeof(capabilities) - 1] = command_line[sizeof(command_line) - 1] = '\0';
+	snprintf(version, sizeof(version), "%d.%d", number >> 16 & 0x7fff, number & 0xffff);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "version", version, "extra", extra, "changeset", changeset, "capabilities", capabilities,
+			 "command_line", command_line);
+}
+
+static const char *scheduler_name(uint32_t id)
+{
+	switch (id) {
+	case XEN_SCHEDULER_CREDIT: return "credit";
+	case XEN_SCHEDULER_CREDIT2: return "credit2";
+	case XEN_SCHEDULER_RTDS: return "rtds";
+	case XEN_SCHEDULER_NULL: return "null";
+	default: return "other";
+	}
+}
+
+int method_version(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	struct xen_sysctl_physinfo info;
+	json_t *machine;
+	uint32_t scheduler;
+	int rc = hv_physinfo(s->hv, &info);
+
+	if (rc)
+		return session_hv_error(e, rc, "the machine");
+	machine = json_pack("{s:i, s:I, s:I, s:I}", "cpus", (int)info.nr_cpus, "cpu_khz", (json_int_t)info.cpu_khz, "memory_kib",
+			    (json_int_t)(info.total_pages * PAGE_KIB), "free_kib", (json_int_t)(info.free_pages * PAGE_KIB));
+	if (!hv_sched_id(s->hv, &scheduler))
+		json_object_set_new(machine, "scheduler", json_string(scheduler_name(scheduler)));
+	*result = json_pack("{s:s, s:i, s:o, s:o, s:o}", "lodge", LODGE_VERSION, "api", API_VERSION, "hypervisor", hypervisor_json(s),
+			    "machine", machine, "network", lan_describe());
+	return *result ? 0 : err_set(e, ENOMEM, "internal", "out of memory");
+}
+
+/* Guests write to the log, too: what is not plain text is shown as a question mark. */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if (((unsigned char)*text < ' ' && *text != '\n' && *text != '\t') || (unsigned char)*text > '~')
+			*text = '?';
+}
+
+int method_dmesg(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	char *text, *shown;
+	int rc = hv_console(s->hv, &text, json_is_true(json_object_get(params, "clear")));
+
+	if (rc)
+		return session_hv_error(e, rc, "the hypervisor's log");
+	make_plain(text);
+	shown = strlen(text) > TEXT_MAX ? text + strlen(text) - TEXT_MAX : text;
+	*result = json_pack("{s:s}", "text", shown);
+	free(text);
+	return 0;
+}
+
+int method_debug_keys(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	int rc = hv_debug_keys(s->hv, json_string_value(json_object_get(params, "keys")));
+
+	return rc ? session_hv_error(e, rc, "debug keys") : 0;
+}

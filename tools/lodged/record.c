@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's record of a guest in the store. */
+#include <errno.h>
+#include <lodged/record.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOT		"/lodge/guest/%s"
+#define PART_SIZE	2048
+#define PARTS_MAX	512	/* a definition is at most a megabyte */
+
+static const char *const state_names[] = { "building", "running", "ending" };
+
+struct write_arg {
+	const char *uuid, *state;	/* state NULL: only the definition changes */
+	char *json;
+};
+
+/* A node that only we read needs no permissions: new nodes below Domain 0's are closed to guests. */
+static int write_all(struct store *s, void *arg)
+{
+	struct write_arg *w = arg;
+	size_t len = strlen(w->json);
+	int rc = w->state ? store_remove(s, ROOT, w->uuid) : store_remove(s, ROOT "/definition", w->uuid);
+
+	for (size_t i = 0; !rc && i * PART_SIZE < len; i++) {
+		size_t n = len - i * PART_SIZE < PART_SIZE ? len - i * PART_SIZE : PART_SIZE;
+		char part[PART_SIZE + 1];
+
+		memcpy(part, w->json + i * PART_SIZE, n);
+		part[n] = '\0';
+		rc = store_write(s, part, ROOT "/definition/%zu", w->uuid, i);
+	}
+	return rc || !w->state ? rc : store_write(s, w->state, ROOT "/state", w->uuid);
+}
+
+static int write_definition(struct store *s, const char *uuid, const struct definition *d, const char *state)
+{
+	struct write_arg w = { .uuid = uuid, .state = state };
+	json_t *json = definition_to_json(d);
+	int rc;
+
+	w.json = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) : NULL;
+	json_decref(json);
+	if (!w.json)
+		return -ENOMEM;
+	rc = strlen(w.json) > (size_t)PARTS_MAX * PART_SIZE ? -E2BIG : store_transaction(s, write_all, &w);
+	free(w.json);
+	return rc;
+}
+
+int record_write(struct store *s, const char *uuid, const struct definition *d, enum record_state state)
+{
+	return write_definition(s, uuid, d, state_names[state]);
+}
+
+int record_set_definition(struct store *s, const char *uuid, const struct definition *d)
+{
+	return write_definition(s, uuid, d, NULL);
+}
+
+int record_set_state(struct store *s, const char *uuid, enum record_state state)
+{
+	return store_write(s, state_names[state], ROOT "/state", uuid);
+}
+
+int record_set_domid(struct store *s, const char *uuid, int domid)
+{
+	return store_write_u64(s, (uint64_t)domid, ROOT "/domid", uuid);
+}
+
+int record_set_again(struct store *s, const char *uuid, bool again)
+{
+	return again ? store_write(s, "1", ROOT "/again", uuid) : store_remove(s, ROOT "/again", uuid);
+}
+
+int record_set_quick(struct store *s, const char *uuid, unsigned int quick)
+{
+	return store_write_u64(s, quick, ROOT "/quick", uuid);
+}
+
+int record_set_preserved(struct store *s, const char *uuid)
+{
+	return store_write(s, "1", ROOT "/preserved", uuid);
+}
+
+static bool present(struct store *s, const char *uuid, const char *what)
+{
+	char *v = store_read(s, ROOT "/%s", uuid, what);
+
+	free(v);
+	return v;
+}
+
+int record_read(struct store *s, const char *uuid, struct record *r)
+{
+	char *state = store_read(s, ROOT "/state", uuid);
+	uint64_t n;
+
+	*r = (struct record){ .state = RECORD_NONE, .domid = -1 };
+	if (!state)
+		return errno ? -errno : -EIO;
+	for (int i = RECORD_BUILDING; i < RECORD_NONE; i++)
+		if (!strcmp(state, state_names[i]))
+			r->state = (enum record_state)i;
+	free(state);
+	if (!store_read_u64(s, &n, ROOT "/domid", uuid) && n < 0x7ff0)
+		r->domid = (int)n;
+	if (!store_read_u64(s, &n, ROOT "/quick", uuid) && n < 1000)
+		r->quick = (unsigned int)n;
+	r->again = present(s, uuid, "again");
+	r->preserved = present(s, uuid, "preserved");
+	return 0;
+}
+
+int record_definition(struct store *s, const char *uuid, struct definition **d)
+{
+	char *text = NULL;
+	size_t len = 0;
+	struct err e;
+	json_t *json;
+	int rc = -ENOENT;
+
+	for (size_t i = 0; i < PARTS_MAX; i++) {
+		char *part = store_read(s, ROOT "/definition/%zu", uuid, i), *grown;
+
+		if (!part)
+			break;
+		grown = realloc(text, len + strlen(part) + 1);
+		if (!grown) {
+			free(part);
+			free(text);
+			return -ENOMEM;
+		}
+		text = grown;
+		len += (size_t)sprintf(text + len, "%s", part);
+		free(part);
+	}
+	if (!text)
+		return -ENOENT;
+	json = json_loads(text, 0, NULL);
+	rc = json ? definition_from_json(json, d, &e) : -EINVAL;
+	json_decref(json);
+	free(text);
+	return rc;
+}
+
+int record_remove(struct store *s, const char *uuid)
+{
+	return store_remove(s, ROOT, uuid);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's record of a guest in the store: /lodge/guest/UUID (tools/README.md). */
+#ifndef LODGED_RECORD_H
+#define LODGED_RECORD_H
+
+#include <lib/definition.h>
+#include <lib/store.h>
+
+enum record_state { RECORD_BUILDING, RECORD_RUNNING, RECORD_ENDING, RECORD_NONE };
+
+struct record {
+	enum record_state state;
+	int domid;		/* -1: none written */
+	bool again;		/* it is to run again once its domain is gone, or it is being built for that */
+	unsigned int quick;	/* how many times it ended soon after it was started, in a row */
+	bool preserved;		/* its end has been dealt with */
+};
+
+/* The functions return 0 or -errno. */
+/* Definition and state of a new guest, in one transaction. */
+int record_write(struct store *s, const char *uuid, const struct definition *d, enum record_state state);
+int record_set_definition(struct store *s, const char *uuid, const struct definition *d);
+int record_set_state(struct store *s, const char *uuid, enum record_state state);
+int record_set_domid(struct store *s, const char *uuid, int domid);
+int record_set_again(struct store *s, const char *uuid, bool again);
+int record_set_quick(struct store *s, const char *uuid, unsigned int quick);
+int record_set_preserved(struct store *s, const char *uuid);
+/* -ENOENT: there is none; an unreadable state is RECORD_NONE. */
+int record_read(struct store *s, const char *uuid, struct record *r);
+/* -ENOENT, or -EINVAL when it is no definition. */
+int record_definition(struct store *s, const char *uuid, struct definition **d);
+int record_remove(struct store *s, const char *uuid);
+
+#endif

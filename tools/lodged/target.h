@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest that a request names: ours, or a domain of somebody else's. */
+#ifndef LODGED_TARGET_H
+#define LODGED_TARGET_H
+
+#include <jansson.h>
+#include <lodged/registry.h>
+#include <lodged/session.h>
+
+struct target {
+	struct guest *g;	/* with a reference; NULL: not one of ours */
+	int domid;		/* -1: it has none at the moment */
+	xen_domctl_getdomaininfo_t info;	/* with a domain id */
+	char name[256];		/* "" : has none */
+};
+
+/* params' member "guest". "no-such-guest". */
+int target_find(struct session *s, const json_t *params, struct target *t, struct err *e);
+/* The same, but not Domain 0 ("is-dom0"), and with `managed` only ours ("not-managed"). */
+int target_find_guest(struct session *s, const json_t *params, bool managed, struct target *t, struct err *e);
+void target_put(struct target *t);
+/* Name of a domain; "" if it has none. */
+void target_name(struct session *s, int domid, char name[256]);
+
+#endif
