@@ -6,7 +6,7 @@
  * allocations are page-aligned and keep their length in pages in the frame word, where a type count would be (hypervisor
  * frames have none).
  *
- * A slab is on its class's list while it has a free object. An empty one is given back unless it is the only one on the list.
+ * A slab is on its class's list while it has a free object. An empty one is given back at once, so that what is freed is free memory, exactly.
  */
 
 #include <core/panic.h>
@@ -95,7 +95,7 @@ static void *alloc_object(unsigned class)
 static void free_object(void *p)
 {
 	struct slab *s = (struct slab *)((u64)p & PAGE_MASK);
-	bool give_back;
+	bool empty;
 
 	BUG_ON(s->magic != SLAB_MAGIC || s->used == 0);
 	spin_lock(&xmalloc_lock);
@@ -103,12 +103,11 @@ static void free_object(void *p)
 		list_add(&partial[s->class], &s->node);
 	*(void **)p = s->free;
 	s->free = p;
-	s->used--;
-	give_back = s->used == 0 && (s->node.next != &partial[s->class] || s->node.prev != &partial[s->class]);
-	if (give_back)
+	empty = --s->used == 0;
+	if (empty)
 		list_del(&s->node);
 	spin_unlock(&xmalloc_lock);
-	if (give_back) {
+	if (empty) {
 		s->magic = 0;
 		free_page(s);
 	}

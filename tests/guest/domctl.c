@@ -619,6 +619,8 @@ TEST(shutdown_and_resume)
 	CHECK_EQ(dom_wait_shutdown(&p.dom, PATIENCE), SHUTDOWN_suspend);
 	CHECK_EQ(domctl_simple(XEN_DOMCTL_resumedomain, peer_id(&p)), 0);
 	CHECK_EQ(dom_flags(peer_id(&p)) & XEN_DOMINF_shutdown, 0);
+	CHECK_EQ(peer_wait(&p, 0), 0);
+	CHECK_EQ(peer_do(&p, PEER_NOTHING, 0, 0, 0, 0, 0, 0), 0);
 	CHECK_EQ(peer_destroy(&p), 0);
 }
 

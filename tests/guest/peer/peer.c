@@ -66,7 +66,7 @@ static void obey(volatile struct mailbox *box)
 		store(box);
 		break;
 	case PEER_EXIT:
-		leaving = true;
+		leaving = box->arg[0] != SHUTDOWN_suspend;
 		HCALL(sched_op, SCHEDOP_shutdown, &(struct sched_shutdown){ .reason = (unsigned)box->arg[0] });
 	}
 }
