@@ -8,7 +8,9 @@
 #include <consoled/client.h>
 #include <consoled/discover.h>
 #include <consoled/loop.h>
+#include <consoled/request.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 #include <xen/xen.h>
 
@@ -28,6 +31,7 @@ struct client {
 	struct request *wanted;		/* of who waits for a guest */
 	uint64_t pos;
 	bool read_only, behind, blocked, no_input;
+	int slave;			/* of a pseudo-terminal: held open, so that it works while nobody else has it; else -1 */
 	bool gone;			/* has closed its end; what it sent before that waits for room in the ring */
 	size_t have;			/* bytes of the request that have come */
 	char *line;			/* the request; NULL after it */
@@ -60,6 +64,8 @@ static void client_close(struct client *c)
 
 	loop_remove(&c->source);
 	close(c->source.fd);
+	if (c->slave >= 0)
+		close(c->slave);
 	list_remove(c);
 	free(c->wanted);
 	free(c->line);
@@ -86,7 +92,7 @@ static ssize_t give(struct client *c, const char *data, size_t len)
 	ssize_t n;
 
 	do
-		n = send(c->source.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = write(c->source.fd, data, len);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -1;
@@ -123,6 +129,11 @@ static void catch_up(struct client *c)
 			client_close(c);
 		return;
 	}
+	if (n < 0 && c->slave >= 0) {
+		/* Nobody has read it for long, and nobody can be told. */
+		c->pos = log_first(&c->g->log);
+		return;
+	}
 	if (n < 0 || c->g->ended) {
 		client_close(c);
 		return;
@@ -143,7 +154,7 @@ static bool take_input(struct client *c)
 		update(c);
 		return true;
 	}
-	n = recv(c->source.fd, buf, room, MSG_DONTWAIT);
+	n = read(c->source.fd, buf, room);
 	if (n > 0) {
 		if (!c->read_only)
 			guest_input(c->g, buf, (size_t)n);
@@ -189,72 +200,6 @@ void client_room(struct guest *g)
 }
 
 /* --- the handshake ------------------------------------------------------------------------------------------------------------ */
-
-static int number(json_t *o, const char *key, uint64_t max, uint64_t *value, struct err *e)
-{
-	json_t *v = json_object_get(o, key);
-
-	if (!v)
-		return 0;
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) > max)
-		return err_set(e, EINVAL, "bad-request", "\"%s\" is not a number from 0 to %llu", key, (unsigned long long)max);
-	*value = (uint64_t)json_integer_value(v);
-	return 0;
-}
-
-static int boolean(json_t *o, const char *key, bool *value, struct err *e)
-{
-	json_t *v = json_object_get(o, key);
-
-	if (!v)
-		return 0;
-	if (!json_is_boolean(v))
-		return err_set(e, EINVAL, "bad-request", "\"%s\" is neither true nor false", key);
-	*value = json_is_true(v);
-	return 0;
-}
-
-static int request_fill(json_t *o, struct request *r, struct err *e)
-{
-	uint64_t version = 0, domid = UINT64_MAX;
-	const char *name = json_string_value(json_object_get(o, "name")), *life = json_string_value(json_object_get(o, "life"));
-	char *end;
-
-	if (number(o, "version", INT32_MAX, &version, e) || number(o, "domid", DOMID_FIRST_RESERVED - 1, &domid, e) ||
-	    number(o, "backlog", INT64_MAX, &r->backlog, e) || number(o, "offset", INT64_MAX, &r->offset, e) ||
-	    boolean(o, "read_only", &r->read_only, e) || boolean(o, "wait", &r->wait, e))
-		return -EINVAL;
-	if (version != 1)
-		return err_set(e, EINVAL, "bad-version", "this daemon speaks version 1 of the protocol");
-	if ((domid != UINT64_MAX) == (name != NULL))
-		return err_set(e, EINVAL, "bad-request", "a guest is named by either \"domid\" or \"name\"");
-	if (name && (!*name || strlen(name) >= sizeof(r->name)))
-		return err_set(e, EINVAL, "bad-request", "\"name\" is empty or too long");
-	if (life) {
-		errno = 0;
-		r->life = strtoull(life, &end, 16);
-		if (errno || *end || !r->life)
-			return err_set(e, EINVAL, "bad-request", "\"life\" is not what an answer said");
-	}
-	r->domid = name ? -1 : (int)domid;
-	snprintf(r->name, sizeof(r->name), "%s", name ? name : "");
-	return 0;
-}
-
-int request_parse(const char *line, size_t len, struct request *r, struct err *e)
-{
-	json_error_t why;
-	json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
-	int rc;
-
-	*r = (struct request){ .domid = -1 };
-	if (!json_is_object(o))
-		rc = err_set(e, EINVAL, "bad-request", "the request is not a JSON object: %s", o ? "something else" : why.text);
-	else
-		rc = request_fill(o, r, e);
-	json_decref(o);
-	return rc;
-}
 
 /* Send an answer; the reference is taken over. Whether it went. */
 static bool answer(struct client *c, json_t *o)
@@ -423,6 +368,7 @@ static void client_new(int fd)
 	if (!c || !c->line)
 		goto fail;
 	c->source = (struct source){ .fd = fd, .ready = client_ready };
+	c->slave = -1;
 	if (loop_add(&c->source, EPOLLIN) < 0)
 		goto fail;
 	list_add(&loose, c);
@@ -433,6 +379,57 @@ fail:
 		free(c->line);
 	free(c);
 	close(fd);
+}
+
+/* The master's descriptor; the slave is open and raw. */
+static int make_pty(char *path, size_t size, int *slave)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), error;
+	struct termios t;
+
+	if (master < 0)
+		return -errno;
+	*slave = -1;
+	errno = 0;
+	if (grantpt(master) == 0 && unlockpt(master) == 0 && !(errno = ptsname_r(master, path, size)))
+		*slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (*slave >= 0 && tcgetattr(*slave, &t) == 0) {
+		cfmakeraw(&t);
+		if (tcsetattr(*slave, TCSANOW, &t) == 0)
+			return master;
+	}
+	error = errno;
+	if (*slave >= 0)
+		close(*slave);
+	close(master);
+	return -error;
+}
+
+int client_open_pty(struct guest *g, char *path, size_t size)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c)
+		return -ENOMEM;
+	rc = make_pty(path, size, &c->slave);
+	if (rc < 0) {
+		free(c);
+		return rc;
+	}
+	c->source = (struct source){ .fd = rc, .ready = client_ready };
+	rc = loop_add(&c->source, EPOLLIN);
+	if (rc) {
+		close(c->source.fd);
+		close(c->slave);
+		free(c);
+		return rc;
+	}
+	c->g = g;
+	c->pos = g->rec->total;
+	list_add(&g->clients, c);
+	g->has_pty = true;
+	return 0;
 }
 
 static void listener_ready(struct source *s, uint32_t events)

@@ -5,24 +5,14 @@
 
 #include <consoled/guest.h>
 
-#define REQUEST_MAX	1024	/* bytes of the first line */
-
-/* What a client asks for. */
-struct request {
-	int domid;		/* -1: by name */
-	char name[128];
-	uint64_t backlog;	/* bytes of what was before */
-	bool read_only;
-	bool wait;		/* for the guest to appear */
-	uint64_t life;		/* 0: any; else only this life of the guest, from offset on */
-	uint64_t offset;
-};
-
-/* One line of len bytes, without the line break. 0, or -EINVAL and a message. */
-int request_parse(const char *line, size_t len, struct request *r, struct err *e);
-
 int client_listen(const char *path, struct err *e);
 void client_stop(void);
+
+/*
+ * Make a pseudo-terminal that is attached to the guest from now on until it ends; its path into path. For other software's tools, which open
+ * what console/tty in the store names. 0 or -errno: the system has a limit of them.
+ */
+int client_open_pty(struct guest *g, char *path, size_t size);
 
 /* The guest wrote data, which begins at offset. */
 void client_output(struct guest *g, uint64_t offset, const char *data, size_t len);

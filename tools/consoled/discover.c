@@ -5,6 +5,7 @@
  * last one. Only when that finds nothing (the ids have started over, or the watch fired for another reason), and when a domain has gone, all are looked
  * at, and at most once in SCAN_MS. What a guest's console is, and its orderly end, is learned from a watch of its own.
  */
+#include <consoled/client.h>
 #include <consoled/discover.h>
 #include <consoled/guest.h>
 #include <consoled/loop.h>
@@ -59,14 +60,30 @@ static void end(struct guest *g)
 	watch_both(unwatch, domid);
 }
 
-/* Is the console one of ours? QEMU has some. */
-static bool ours(uint16_t domid)
+enum kind {
+	LODGE,		/* made by our tools */
+	XEN,		/* by others, which wait for console/tty to name a pseudo-terminal, and open it */
+	FOREIGN,	/* served by somebody else */
+};
+
+static enum kind kind_of(uint16_t domid)
 {
 	char *type = store_read(store, "/local/domain/%u/console/type", domid);
-	bool yes = !type || strcmp(type, "lodge") == 0 || strcmp(type, "xenconsoled") == 0;
+	enum kind kind = !type || strcmp(type, "lodge") == 0 ? LODGE : strcmp(type, "xenconsoled") == 0 ? XEN : FOREIGN;
 
 	free(type);
-	return yes;
+	return kind;
+}
+
+static void offer_pty(struct guest *g)
+{
+	char path[64];
+	int rc = client_open_pty(g, path, sizeof(path));
+
+	if (!rc)
+		rc = store_write(store, path, "/local/domain/%u/console/tty", g->domid);
+	if (rc)
+		fprintf(stderr, "consoled: guest %s (domain %u): no pseudo-terminal for its console: %s\n", g->name, g->domid, strerror(-rc));
 }
 
 static void look(struct guest *g)
@@ -75,16 +92,24 @@ static void look(struct guest *g)
 	int rc_gfn = store_read_u64(store, &gfn, "/local/domain/%u/console/ring-ref", g->domid);
 	int rc_port = store_read_u64(store, &port, "/local/domain/%u/console/port", g->domid);
 	char *name, fallback[32];
+	enum kind kind;
 
 	asked = true;
-	if (rc_gfn == -ENOENT && rc_port == -ENOENT && g->ring)
+	if (rc_gfn == -ENOENT && rc_port == -ENOENT && g->ring) {
 		end(g);
-	else if (!rc_gfn && !rc_port && port <= UINT32_MAX && ours(g->domid)) {
-		name = store_read(store, "/local/domain/%u/name", g->domid);
-		snprintf(fallback, sizeof(fallback), "domain-%u", g->domid);
-		guest_attach(g, name ? name : fallback, gfn, (uint32_t)port);
-		free(name);
+		return;
 	}
+	if (rc_gfn || rc_port || port > UINT32_MAX || guest_is_attached(g, gfn, (uint32_t)port))
+		return;
+	kind = kind_of(g->domid);
+	if (kind == FOREIGN)
+		return;
+	name = store_read(store, "/local/domain/%u/name", g->domid);
+	snprintf(fallback, sizeof(fallback), "domain-%u", g->domid);
+	guest_attach(g, name && *name ? name : fallback, gfn, (uint32_t)port);
+	free(name);
+	if (kind == XEN && g->ring && !g->has_pty)
+		offer_pty(g);
 }
 
 static void look_name(struct guest *g)

@@ -236,13 +236,18 @@ void guest_event(int port)
 		serve(g);
 }
 
+bool guest_is_attached(const struct guest *g, uint64_t gfn, uint32_t remote_port)
+{
+	return g->ring && g->gfn == gfn && g->remote_port == remote_port;
+}
+
 void guest_attach(struct guest *g, const char *name, uint64_t gfn, uint32_t remote_port)
 {
 	int64_t now = loop_now();
 	bool again = g->rec != NULL;
 	int rc;
 
-	if (g->ring && g->gfn == gfn && g->remote_port == remote_port)
+	if (guest_is_attached(g, gfn, remote_port))
 		return;
 	if (!g->name && !(g->name = strdup(name)))
 		return;

@@ -20,6 +20,7 @@ struct guest {
 	struct record *rec, own_rec;	/* own_rec: when there is none in the file, and once the guest has ended */
 	struct log log;
 	bool ended, told_corrupt, told_attach;
+	bool has_pty;
 	int64_t tokens, tokens_at;	/* bytes it may yet write; when that was counted */
 	struct guest *next_resting;
 	int64_t rest_until;		/* 0: not resting */
@@ -44,6 +45,7 @@ struct guest *guest_first(void);
  * What cannot be mapped or bound is told once and left alone until the store says something new.
  */
 void guest_attach(struct guest *g, const char *name, uint64_t gfn, uint32_t remote_port);
+bool guest_is_attached(const struct guest *g, uint64_t gfn, uint32_t remote_port);
 void guest_rename(struct guest *g, const char *name);
 
 /* The domain is gone, or dying: take what is left in the ring, tell the clients, forget it. g is invalid afterwards. */
