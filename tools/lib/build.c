@@ -321,6 +321,27 @@ static int write_shared(struct build *b, struct err *e)
 	return 0;
 }
 
+/* What a guest with a balloon may grow to, it finds in its memory map. Without one it takes its memory for all there is. */
+static int set_memory_map(struct build *b)
+{
+	struct xen_foreign_memory_map op = { .domid = b->in->domid, .map.nr_entries = 1 };
+	struct { u64 start, size; u32 type; } __packed *entry;	/* an entry of a BIOS's memory map; type 1: RAM */
+	int rc;
+
+	if (b->in->maxmem_kib <= b->in->memory_kib)
+		return 0;
+	entry = hv_buffer(b->hv, sizeof(*entry));
+	if (!entry)
+		return -ENOMEM;
+	entry->start = 0;
+	entry->size = b->in->maxmem_kib << 10;
+	entry->type = 1;
+	set_xen_guest_handle(op.map.buffer, entry);
+	rc = hv_memory_op(b->hv, XENMEM_set_memory_map, &op, sizeof(op));
+	hv_buffer_free(b->hv, entry, sizeof(*entry));
+	return rc;
+}
+
 static int fill_hypercall_page(struct build *b)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_hypercall_init, .domain = b->in->domid };
@@ -369,6 +390,9 @@ static int start(struct build *b, struct err *e)
 
 	if (rc)
 		return failed(e, rc, "fill the hypercall page");
+	rc = set_memory_map(b);
+	if (rc)
+		return failed(e, rc, "set the memory map");
 	rc = pin_tables(b, l4);
 	if (rc)
 		return failed(e, rc, "accept the page tables");

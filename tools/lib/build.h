@@ -10,6 +10,7 @@ struct build_input {
 	uint16_t domid;
 	const char *kernel, *ramdisk, *cmdline;	/* paths; ramdisk and cmdline may be NULL */
 	uint64_t memory_kib;
+	uint64_t maxmem_kib;		/* what the guest may grow to; 0, or less than memory_kib: no more than memory_kib */
 	uint32_t vcpus;			/* all of them are created and online from the start as far as Linux is told so by the store */
 	uint16_t store_domid, console_domid;	/* who serves the two rings */
 	void (*progress)(const char *text, void *ctx);	/* may be NULL */

@@ -43,19 +43,17 @@ static u64 tables_for(u64 start, u64 end)
 	return tables_at(1, start, end) + tables_at(2, start, end) + tables_at(3, start, end);
 }
 
-/* Page tables, stack and end depend on each other. */
-static void place_tables(struct build_layout *l)
+/* Page tables, stack and end depend on each other. The padding is given up where there is no memory: the mapping ends at `limit` then. */
+static void place_tables(struct build_layout *l, u64 limit)
 {
-	u64 memory_end = l->k.base + l->pages * PAGE_SIZE;
-
 	l->pt_pages = 1;
 	for (;;) {
 		u64 need;
 
 		l->stack_va = l->pt_va + l->pt_pages * PAGE_SIZE;
 		l->end_va = ALIGN_UP(l->stack_va + PAGE_SIZE + STACK_ROOM, MiB(4));
-		if (l->end_va > memory_end)
-			l->end_va = max(memory_end, l->stack_va + PAGE_SIZE);
+		if (l->end_va > limit)
+			l->end_va = max(limit, l->stack_va + PAGE_SIZE);
 		need = 1 + tables_for(l->k.base, l->end_va);
 		if (need <= l->pt_pages)
 			return;
@@ -91,20 +89,25 @@ static const char *check_addresses(const struct build_layout *l)
 const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size)
 {
 	bool own_p2m = xennote_has(&l->note, XEN_ELFNOTE_INIT_P2M);
-	u64 va = ALIGN_UP(l->k.end, PAGE_SIZE), pfn;
+	u64 va = ALIGN_UP(l->k.end, PAGE_SIZE), pfn, behind = 0;
 
 	if (va - l->k.base > ADDRESS_LIMIT || ramdisk_size > ADDRESS_LIMIT || pages > ADDRESS_LIMIT / PAGE_SIZE)
 		return "it is too large";
 	l->pages = pages;
 	l->ramdisk_pages = PFN_UP(ramdisk_size);
-	if (l->ramdisk_pages && !l->note.mod_start_pfn) {
+	if (l->note.mod_start_pfn) {
+		behind += l->ramdisk_pages;
+	} else if (l->ramdisk_pages) {
 		l->ramdisk_va = va;
 		l->ramdisk_pfn = build_pfn(l, va);
 		va += l->ramdisk_pages * PAGE_SIZE;
 	}
 	l->p2m_pages = PFN_UP(pages * sizeof(u64));
-	l->p2m_va = l->note.init_p2m;
-	if (!own_p2m) {
+	if (own_p2m) {
+		l->p2m_va = l->note.init_p2m;
+		l->p2m_tables = tables_for(l->p2m_va, l->p2m_va + l->p2m_pages * PAGE_SIZE);
+		behind += l->p2m_pages + l->p2m_tables;
+	} else {
 		l->p2m_va = va;
 		l->p2m_pfn = build_pfn(l, va);
 		va += l->p2m_pages * PAGE_SIZE;
@@ -113,19 +116,16 @@ const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size)
 	l->store_va = va + PAGE_SIZE;
 	l->console_va = va + 2 * PAGE_SIZE;
 	l->pt_va = va + 3 * PAGE_SIZE;
-	place_tables(l);
+	place_tables(l, l->k.base + (pages > behind ? pages - behind : 0) * PAGE_SIZE);
+	l->needed = build_pfn(l, l->stack_va) + 1 + behind;
 
 	pfn = build_pfn(l, l->end_va);
 	if (l->ramdisk_pages && !l->ramdisk_va) {
 		l->ramdisk_pfn = pfn;
 		pfn += l->ramdisk_pages;
 	}
-	if (own_p2m) {
+	if (own_p2m)
 		l->p2m_pfn = pfn;
-		l->p2m_tables = tables_for(l->p2m_va, l->p2m_va + l->p2m_pages * PAGE_SIZE);
-		pfn += l->p2m_pages + l->p2m_tables;
-	}
-	l->needed = pfn;
 	return check_addresses(l);
 }
 

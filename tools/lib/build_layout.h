@@ -16,7 +16,7 @@ struct build_layout {
 	struct xennote note;
 	struct xennote_layout k;
 	u64 pages;			/* of the guest */
-	u64 needed;			/* pages that it takes at least */
+	u64 needed;			/* pages that it takes at least; all the rest is good only if there are as many */
 	u64 ramdisk_va, ramdisk_pfn, ramdisk_pages;	/* va 0: not mapped; pages 0: none */
 	u64 p2m_va, p2m_pfn, p2m_pages;	/* the list itself */
 	u64 p2m_tables;			/* page tables behind it, if it has its own address */
