@@ -16,7 +16,7 @@
 
 void conf_defaults(struct conf *c)
 {
-	*c = (struct conf){ .network = true, .bridge = "lodge0", .prefix = PREFIX_DEFAULT, .domain = "lodge.internal", .nat = true };
+	*c = (struct conf){ .network = true, .bridge = "lodge0", .prefix = PREFIX_DEFAULT, .domain = "lodge.internal", .nat = true, .resolv_conf = "/etc/resolv.conf" };
 }
 
 static int set_bool(bool *out, const char *v)
