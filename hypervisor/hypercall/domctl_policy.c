@@ -29,26 +29,47 @@ int domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
 }
 
 #define LEAVES_MAX	1024	/* that anybody may want to set */
+#define MSR_PLATFORM_INFO	0xceU
+#define MSR_ARCH_CAPABILITIES	0x10aU
 
 static int next_leaf(void *guest, u32 i, struct xen_cpuid_leaf *leaf)
 {
 	return copy_from_guest_idx(leaf, guest, i, sizeof(*leaf));
 }
 
+/*
+ * The tools' library sends two read-only MSRs along with every policy. What they say about the processor, guests are not told by them: what is
+ * wanted there does not matter. Others are refused.
+ */
+static int check_msrs(const struct xen_domctl_cpu_policy *p, u32 *bad)
+{
+	for (u32 i = 0; i < p->nr_msrs; i++) {
+		struct xen_msr_entry e;
+
+		if (copy_from_guest_idx(&e, p->msrs.p, i, sizeof(e)))
+			return -EFAULT;
+		if ((e.idx != MSR_PLATFORM_INFO && e.idx != MSR_ARCH_CAPABILITIES) || e.flags) {
+			*bad = e.idx;
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 int domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+	int rc;
 
-	if (p->nr_leaves > LEAVES_MAX)
+	if (p->nr_leaves > LEAVES_MAX || p->nr_msrs > LEAVES_MAX)
 		return -E2BIG;
-	if (p->nr_msrs) {
-		p->err_msr = 0;
-		return -EINVAL;
-	}
 	for_each_vcpu(d, v)
 		if (v->initialised)
 			return -EEXIST;
 	p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
+	rc = check_msrs(p, &p->err_msr);
+	if (rc)
+		return rc;
 	return policy_change(d, p->nr_leaves, next_leaf, p->leaves.p);
 }
 
