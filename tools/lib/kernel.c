@@ -73,13 +73,21 @@ static int source_changed(const struct source *s, struct err *e)
 	return err_set(e, EAGAIN, "bad-kernel", "kernel %s: it was changed while it was being read: try again when it is complete", s->path);
 }
 
-/* A file's times do not tell apart changes within a tick of the clock. So nothing is kept of a file that may still be in the making. */
+/*
+ * A file's times do not tell apart changes within a tick of the clock, or within a second on file systems without fractions of it. So nothing is kept of a file
+ * that may still be in the making.
+ */
 static bool source_settled(const struct source *s)
 {
+	const int64_t second = 1000000000;
 	struct timespec now;
+	int64_t age;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec - s->id.ctime_s >= 2 || now.tv_sec < s->id.ctime_s;
+	if (now.tv_sec - s->id.ctime_s > 3)
+		return true;
+	age = (now.tv_sec - s->id.ctime_s) * second + now.tv_nsec - s->id.ctime_ns;
+	return age > (s->id.ctime_ns ? second / 10 : 2 * second);
 }
 
 static void image_free(struct kernel_image *i)

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define MAGIC	0x314e4b4547444f4cUL	/* "LODGEKN1": the version is part of it */
 #define NAME_MAX_LEN	96
@@ -28,7 +29,13 @@ struct header {
 	uint64_t magic;
 	struct kernel_id id;
 	uint64_t size;
+	uint64_t check;		/* CRC-32 of what is before */
 };
+
+static uint64_t header_check(const struct header *h)
+{
+	return crc32(0, (const void *)h, offsetof(struct header, check));
+}
 
 struct kernel_id kernel_id_of(const struct stat *st)
 {
@@ -102,7 +109,7 @@ static bool entry_good(int fd, const struct kernel_id *id, size_t *size)
 
 	if (!is_private(fd, S_IFREG) || fstat(fd, &st) || pread(fd, &h, sizeof(h), 0) != sizeof(h))
 		return false;
-	if (h.magic != MAGIC || !kernel_id_equal(&h.id, id) || h.size == 0 || h.size > KERNEL_MAX ||
+	if (h.magic != MAGIC || h.check != header_check(&h) || !kernel_id_equal(&h.id, id) || h.size == 0 || h.size > KERNEL_MAX ||
 	    (size_t)st.st_size != kernel_file_size(KERNEL_CACHE_BASE, h.size))
 		return false;
 	*size = h.size;
@@ -214,6 +221,7 @@ void kernel_cache_add(int fd, const struct kernel_id *id, size_t size, bool keep
 	char name[NAME_MAX_LEN], self[32];
 	int folder;
 
+	h.check = header_check(&h);
 	if (!keep || fdatasync(fd) || pwrite(fd, &h, sizeof(h), 0) != sizeof(h) || fsync(fd))
 		return;
 	folder = open_folder();

@@ -181,7 +181,7 @@ static const char *drop_privileges(void)
 
 #define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-/* What malloc(), the output and the end need. */
+/* What malloc(), the output and the end need (sigaltstack: AddressSanitizer). */
 static const char *filter_calls(void)
 {
 	struct sock_filter code[] = {
@@ -191,7 +191,7 @@ static const char *filter_calls(void)
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		ALLOW(__NR_mmap), ALLOW(__NR_munmap), ALLOW(__NR_mremap), ALLOW(__NR_mprotect), ALLOW(__NR_madvise), ALLOW(__NR_brk),
 		ALLOW(__NR_ftruncate), ALLOW(__NR_fallocate), ALLOW(__NR_futex), ALLOW(__NR_getrandom), ALLOW(__NR_rt_sigreturn),
-		ALLOW(__NR_exit_group),
+		ALLOW(__NR_sigaltstack), ALLOW(__NR_exit_group),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
 	struct sock_fprog program = { .len = ARRAY_SIZE(code), .filter = code };
