@@ -9,7 +9,7 @@ NM = nm
 HV = hypervisor
 VERSION := $(shell cat VERSION)
 
-.PHONY: all hypervisor tools unit guests check-headers check-params format clean help
+.PHONY: all hypervisor tools man unit guests check-headers check-params format clean help
 .DEFAULT_GOAL := hypervisor
 all: hypervisor tools guests unit
 
@@ -95,6 +95,10 @@ $(BUILD)/lodge.gz: $(BUILD)/lodge
 tools:
 	@$(MAKE) -s -C tools OUT=$(abspath $(BUILD))
 
+# Manual pages of docs/man.
+man:
+	@sh scripts/man.sh $(BUILD)/man
+
 # --- tests --------------------------------------------------------------------------------------------------------------------
 unit:
 	@$(MAKE) -s -C tests/unit OUT=$(abspath $(BUILD))/unit run
@@ -119,6 +123,7 @@ clean:
 help:
 	@echo "make hypervisor     build/lodge (Multiboot image), build/lodge.gz, build/lodge.elf (with symbols)"
 	@echo "make tools          the programs of Domain 0, in build/tools"
+	@echo "make man            manual pages, in build/man (needs Debian's package lowdown)"
 	@echo "make unit           host unit tests under ASan and UBSan"
 	@echo "make guests         the test kernels of tests/guest"
 	@echo "make check-headers  every header compiles alone; include order"
