@@ -44,8 +44,11 @@ static uint64_t number(const char *text)
 
 static void mac_text(uint64_t mac, char separator, char text[18])
 {
-	for (int i = 0; i < 6; i++)
-		sprintf(text + 3 * i, "%02x%c", (unsigned int)(mac >> (40 - 8 * i) & 0xff), i < 5 ? separator : 0);
+	for (int i = 0; i < 6; i++) {
+		sprintf(text + 3 * i, "%02x", (unsigned int)(mac >> (40 - 8 * i) & 0xff));
+		if (i < 5)
+			text[3 * i + 2] = separator;
+	}
 }
 
 static void address_text(uint32_t slot, char text[16])

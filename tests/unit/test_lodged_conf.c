@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests: the manager's settings, its addresses, dnsmasq's configuration. */
+/* sources: tools/lodged/conf.c tools/lodged/lan_hosts.c tools/lodged/lan_setup.c tools/lodged/dnsmasq.c tools/lodged/spawn.c tools/lib/network.c tools/lib/err.c */
+/* libs: -pthread */
+/* cflags: -Wno-unused-parameter */
+#include "test.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <lodged/conf.h>
+#include <lodged/dnsmasq.h>
+#include <lodged/lan_hosts.h>
+#include <lodged/lan_setup.h>
+#include <lodged/spawn.h>
+#include <sys/stat.h>
+
+static int parse(struct conf *c, const char *text, struct err *e)
+{
+	conf_defaults(c);
+	*e = (struct err){ 0 };
+	return conf_parse(c, "file", text, strlen(text), e);
+}
+
+TEST(defaults)
+{
+	struct conf c;
+	struct err e;
+
+	CHECK_EQ(parse(&c, "", &e), 0);
+	CHECK(c.network && c.nat && !c.address);
+	CHECK_STR(c.bridge, "lodge0");
+	CHECK_EQ(c.prefix, 22);
+}
+
+TEST(all_settings)
+{
+	struct conf c;
+	struct err e;
+
+	CHECK_EQ(parse(&c, "# all\nnetwork = 10.5.4.9/24 # inside\nbridge=\"br7\"\n domain = example.org\nnat = no\nresolv_conf = off", &e), 0);
+	CHECK_EQ(c.address, 0x0a050409);
+	CHECK_EQ(c.prefix, 24);
+	CHECK_STR(c.bridge, "br7");
+	CHECK_STR(c.domain, "example.org");
+	CHECK(!c.nat);
+	CHECK_STR(c.resolv_conf, "");
+	CHECK_EQ(parse(&c, "network=10.5.4.0/24", &e), 0);	/* the network: Domain 0 is its first */
+	CHECK_EQ(c.address, 0x0a050401);
+	CHECK_EQ(parse(&c, "network = off", &e), 0);
+	CHECK(!c.network);
+}
+
+TEST(wrong_settings)
+{
+	static const char *const wrong[] = {
+		"network=10.0.0.1", "network=10.0.0.1/8", "network=10.0.0.1/33", "network=x/22", "network=10.0.0.255/24", "network=10.0.0.1/2x",
+		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "domain=-x", "domain=a b", "resolv_conf=etc",
+		"unknown=1", "no equals sign",
+	};
+	struct conf c;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[100];
+
+		snprintf(text, sizeof(text), "\n%s\n", wrong[i]);
+		CHECK_EQ(parse(&c, text, &e), -EINVAL);
+		CHECK_EQ(e.line, 2);
+	}
+	conf_defaults(&c);
+	CHECK_EQ(conf_parse(&c, "file", "nat\0=1", 6, &e), -EINVAL);
+}
+
+TEST(candidates_are_private_and_different)
+{
+	uint32_t seen[64];
+
+	for (unsigned int n = 0; n < 64; n++) {
+		seen[n] = lan_candidate(12345, n, 22);
+		CHECK_EQ(seen[n] >> 24, 10);
+		CHECK((seen[n] >> 16 & 0xff) >= 16 && (seen[n] >> 16 & 0xff) < 240);
+		CHECK_EQ(seen[n] & 0x3ff, 0);
+		for (unsigned int i = 0; i < n; i++)
+			CHECK(seen[i] != seen[n]);
+	}
+}
+
+TEST(dnsmasq_text)
+{
+	struct dnsmasq d = { .bridge = "lodge0", .domain = "lodge.internal", .address = 0x0a914001, .prefix = 22, .dir = "/r", .hosts = "/h", .names = "/n" };
+	char text[2048];
+
+	CHECK_EQ(dnsmasq_config(&d, text, sizeof(text)), 0);
+	CHECK(strstr(text, "\ninterface=lodge0\n"));
+	CHECK(strstr(text, "\ndhcp-range=10.145.64.0,static,255.255.252.0,"));
+	CHECK(strstr(text, "\ndhcp-ignore-names\n"));
+	CHECK_EQ(dnsmasq_config(&d, text, 100), -ENAMETOOLONG);
+}
+
+/* --- addresses --- */
+static char dir[64], hosts[80], names[80];
+
+static void make_dirs(void)
+{
+	struct err e;
+
+	strcpy(dir, "/tmp/lodge-hosts-XXXXXX");
+	CHECK(mkdtemp(dir));
+	snprintf(hosts, sizeof(hosts), "%s/h", dir);
+	snprintf(names, sizeof(names), "%s/n", dir);
+	CHECK_EQ(lan_hosts_open(0x0a000001, 28, hosts, names, &e), 0);
+}
+
+static void remove_dirs(void)
+{
+	const char *argv[] = { "rm", "-rf", dir, NULL };
+
+	CHECK_EQ(spawn_run(argv, NULL, NULL, NULL, 10), 0);
+}
+
+static bool contents(const char *d, const char *file, const char *text)
+{
+	char path[160], buf[100] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", d, file);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	buf[fread(buf, 1, sizeof(buf) - 1, f)] = '\0';
+	fclose(f);
+	return !strcmp(buf, text);
+}
+
+static void mac_of(unsigned int n, char mac[18])
+{
+	snprintf(mac, 18, "00:16:3e:00:00:%02x", n);
+}
+
+TEST(addresses_are_stable)
+{
+	char text[64];
+	struct in_addr a;
+	uint32_t first;
+	bool taken;
+	struct err e;
+
+	make_dirs();
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", "web", &taken, &e), 0);
+	first = lan_hosts_address("00:16:3e:00:00:01");
+	CHECK(first > 0x0a000001 && first < 0x0a00000f);
+	a.s_addr = htonl(first);
+	snprintf(text, sizeof(text), "00:16:3e:00:00:01,%s\n", inet_ntoa(a));
+	CHECK(contents(hosts, "00-16-3e-00-00-01", text));
+	snprintf(text, sizeof(text), "%s web\n", inet_ntoa(a));
+	CHECK(contents(names, "00-16-3e-00-00-01", text));
+	lan_hosts_detach("00:16:3e:00:00:01");
+	CHECK(!contents(names, "00-16-3e-00-00-01", text));
+	/* Again, also after a restart. */
+	CHECK_EQ(lan_hosts_open(0x0a000001, 28, hosts, names, &e), 0);
+	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), first);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", NULL, &taken, &e), 0);
+	CHECK(!taken);
+	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), first);
+	CHECK_EQ(lan_hosts_attach("nonsense", NULL, &taken, &e), -EINVAL);
+	remove_dirs();
+}
+
+TEST(addresses_run_out_and_are_taken_over)
+{
+	uint32_t seen[16] = { 0 };
+	char mac[18];
+	bool taken;
+	struct err e;
+
+	make_dirs();
+	for (unsigned int i = 0; i < 13; i++) {	/* 16, less network, broadcast, Domain 0 */
+		mac_of(i, mac);
+		CHECK_EQ(lan_hosts_attach(mac, NULL, &taken, &e), 0);
+		CHECK(!taken);
+		seen[lan_hosts_address(mac) & 15]++;
+	}
+	CHECK(!seen[0] && !seen[1] && !seen[15]);
+	for (int i = 2; i < 15; i++)
+		CHECK_EQ(seen[i], 1);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:99", NULL, &taken, &e), -EADDRNOTAVAIL);
+	CHECK_STR(e.code, "no-network");
+	lan_hosts_detach("00:16:3e:00:00:05");
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:99", NULL, &taken, &e), 0);
+	CHECK(taken);
+	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:05"), 0);
+	remove_dirs();
+}
+
+TEST(files_of_another_network_and_nonsense_go)
+{
+	char path[160];
+	struct err e;
+	FILE *f;
+
+	make_dirs();
+	snprintf(path, sizeof(path), "%s/00-16-3e-00-00-01", hosts);
+	f = fopen(path, "w");
+	fputs("00:16:3e:00:00:01,10.9.9.9\n", f);
+	fclose(f);
+	snprintf(path, sizeof(path), "%s/x", hosts);
+	f = fopen(path, "w");
+	fputs("nonsense", f);
+	fclose(f);
+	CHECK_EQ(lan_hosts_open(0x0a000001, 28, hosts, names, &e), 0);
+	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), 0);
+	CHECK(access(path, F_OK));
+	remove_dirs();
+}
+
+static bool only_second(const char *mac, void *ctx)
+{
+	return !strcmp(mac, "00:16:3e:00:00:02");
+}
+
+TEST(sweep)
+{
+	char path[160];
+	bool taken;
+	struct err e;
+
+	make_dirs();
+	lan_hosts_attach("00:16:3e:00:00:01", "a", &taken, &e);
+	lan_hosts_attach("00:16:3e:00:00:02", "b", &taken, &e);
+	lan_hosts_sweep(only_second, NULL);
+	snprintf(path, sizeof(path), "%s/00-16-3e-00-00-01", names);
+	CHECK(access(path, F_OK));
+	snprintf(path, sizeof(path), "%s/00-16-3e-00-00-02", names);
+	CHECK(!access(path, F_OK));
+	remove_dirs();
+}
+
+TEST(programs)
+{
+	const char *fails[] = { "sh", "-c", "exit 7", NULL }, *sees[] = { "sh", "-c", "read x && [ \"$x$Y\" = hello1 ]", NULL };
+	const char *hangs[] = { "sleep", "100", NULL }, *missing[] = { "no-such-program", NULL }, *env[] = { "Y=1", NULL };
+
+	CHECK_EQ(spawn_run(fails, NULL, NULL, NULL, 10), 7);
+	CHECK_EQ(spawn_run(sees, env, "hello\n", NULL, 10), 0);
+	CHECK_EQ(spawn_run(hangs, NULL, NULL, NULL, 1), -ETIMEDOUT);
+	CHECK_EQ(spawn_run(missing, NULL, NULL, NULL, 10), -ENOENT);
+}
+
