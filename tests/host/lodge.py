@@ -406,6 +406,10 @@ def console(b):
     assert b'77' in said[1], said
     server.close()
     b.run('console', 'nope', status=3, err='lodge: nope: there is no guest nope\n')
+    b.manager.methods['list'] = {'guests': []}
+    b.run('console', 'soon', status=3, err='lodge: soon: there is no such guest\n')
+    b.run('domid', 'soon', status=3, err='lodge: soon: there is no such guest\n')
+    b.manager.methods['list'] = b.list
     b.run('console', '0', status=1, err="lodge: 0: Domain 0's console is the machine's\n")
     b.run('console', '-t', 'serial', 'db', status=2, err=re.compile('expected pv'))
     b.run('console', '-n', '1', 'db', status=2, err=re.compile('a guest has one'))

@@ -2,6 +2,7 @@
 /* lodge console: the manager says which domain is meant, the console daemon does the rest. */
 #include <lodge/verb.h>
 #include <lib/console.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,10 +30,15 @@ enum status run_console(const struct args *a)
 	if (manager_call("list", json_pack("{s:s}", "guest", a->operands[0]), &answer, &e))
 		return say_error(a->operands[0], &e);
 	guest = json_array_get(json_object_get(answer, "guests"), 0);
+	if (!guest) {		/* it is being started again, and has no domain for the moment */
+		json_decref(answer);
+		err_set(&e, ENOENT, "no-guest", "there is no such guest");
+		return say_error(a->operands[0], &e);
+	}
 	domid = (int)integer_of(guest, "domid");
 	json_decref(answer);
 	if (domid == 0) {
-		err_set(&e, 1, "is-dom0", "Domain 0's console is the machine's");
+		err_set(&e, EPERM, "is-dom0", "Domain 0's console is the machine's");
 		return say_error(a->operands[0], &e);
 	}
 	return attach_console(a->operands[0], domid);
