@@ -180,10 +180,12 @@ TEST(reset_with_connections)
 		CHECK_EQ(event_status((u32)ours[i], NULL), EVTCHNSTAT_unbound);
 		CHECK_LT(peer_send(&p, (u32)their[i]), 0);
 	}
-	/* By Domain 0 for the peer. */
+	/* By Domain 0 for the peer, which must be paused. */
 	their[0] = peer_bind(&p, 0, (u32)ours[0]);
 	CHECK_GE(their[0], 1);
+	CHECK_EQ(domctl_simple(XEN_DOMCTL_pausedomain, peer_id(&p)), 0);
 	CHECK_EQ(HCALL(event_channel_op, EVTCHNOP_reset, &(struct evtchn_reset){ .dom = (domid_t)peer_id(&p) }), 0);
+	CHECK_EQ(domctl_simple(XEN_DOMCTL_unpausedomain, peer_id(&p)), 0);
 	for (unsigned i = 0; i < 8; i++) {
 		CHECK_EQ(event_status((u32)ours[i], NULL), EVTCHNSTAT_unbound);
 		CHECK_EQ(event_close((u32)ours[i]), 0);
@@ -287,11 +289,9 @@ TEST(fifo_without_array)
 		((u32 *)view)[their] = 0;
 		for (unsigned i = 0; i < 100; i++)
 			CHECK_EQ(event_send((u32)ours), 0);
-		CHECK(((u32 *)view)[their] & 1u << EVTCHN_FIFO_PENDING);
 	}
 	foreign_unmap(view);
 	/* Reset gives the pages back. */
-	CHECK_LT(PEER_CALL(&p, update_va_mapping, words_va, 0, UVMF_INVLPG), 1);
 	CHECK_EQ(peer_reset(&p), 0);
 	CHECK_EQ(event_close((u32)ours), 0);
 	CHECK_LT(audit(), 1);

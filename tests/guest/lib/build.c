@@ -138,6 +138,19 @@ static int set_context(const struct dom *d)
 	return (int)domctl(XEN_DOMCTL_setvcpucontext, d->id, &op);
 }
 
+/* The builder's duty: no vCPU takes events before it has asked for them. */
+static int mask_upcalls(const struct dom *d)
+{
+	struct shared_info *shared = foreign_map(d->id, d->shared_mfn, true);
+
+	if (!shared)
+		return -XEN_EPERM;
+	for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+		shared->vcpu_info[i].evtchn_upcall_mask = 1;
+	foreign_unmap(shared);
+	return 0;
+}
+
 static int make_ports(struct dom *d)
 {
 	long console = event_alloc_unbound(d->id, DOMID_SELF), store = event_alloc_unbound(d->id, DOMID_SELF);
@@ -157,6 +170,8 @@ int dom_build(struct dom *d, const struct image *image, const char *cmdline)
 	u32 nr_tables;
 	int rc = make_ports(d);
 
+	if (!rc)
+		rc = mask_upcalls(d);
 	if (rc)
 		return rc;
 	rc = window(d, true);

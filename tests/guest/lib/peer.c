@@ -66,6 +66,21 @@ bool peer_is_done(struct peer *p, u32 vcpu)
 	return __atomic_load_n(&box->done, __ATOMIC_ACQUIRE) == box->wanted;
 }
 
+/* Where a peer is that does not answer. */
+static void report(struct peer *p, u32 vcpu)
+{
+	static struct vcpu_guest_context ctx;
+	static struct xen_domctl op;
+
+	dom_drain_console(&p->dom);
+	op.u.vcpucontext.vcpu = vcpu;
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &ctx);
+	if (domctl(XEN_DOMCTL_getvcpucontext, peer_id(p), &op))
+		return;
+	print("  peer d%u v%u: flags %x rip %lx rsp %lx rax %lx rdi %lx rsi %lx\n", peer_id(p), vcpu, dom_flags(peer_id(p)),
+	      ctx.user_regs.rip, ctx.user_regs.rsp, ctx.user_regs.rax, ctx.user_regs.rdi, ctx.user_regs.rsi);
+}
+
 long peer_wait(struct peer *p, u32 vcpu)
 {
 	struct mailbox *box = peer_box(p, vcpu);
@@ -76,8 +91,10 @@ long peer_wait(struct peer *p, u32 vcpu)
 		if (n < 2000)
 			continue;
 		HCALL(sched_op, SCHEDOP_yield);
-		if (now() > end)
+		if (now() > end) {
+			report(p, vcpu);
 			return -XEN_ETIME;
+		}
 	}
 	return box->vector == VEC_NONE ? (long)box->result : -XEN_EFAULT;
 }
