@@ -40,6 +40,7 @@ enum lock_level {
 	LOCK_PCI_CONF = 95,	/* the configuration ports; irq-safe */
 	LOCK_SCHED = 100,	/* one CPU's run queue; irq-safe */
 	LOCK_SCHED_PEER = 101,
+	LOCK_SCHED_CAP = 105,	/* a domain's budget; irq-safe */
 	LOCK_TIMER = 110,	/* one CPU's timer queue; irq-safe */
 	LOCK_TIME = 115,
 	LOCK_SMALL = 120,	/* xmalloc; never held across a call out */

@@ -36,7 +36,7 @@ struct pv_domain; struct pv_vcpu;
 struct evtchn_domain; struct evtchn_vcpu;
 struct grant_table;
 struct pirq_domain;
-struct sched_vcpu;
+struct sched_vcpu; struct sched_cap;
 struct cpu_policy;
 
 /* What PV and HVM do differently. Exactly two instances. */
@@ -158,6 +158,8 @@ struct domain {
 
 	u64 vm_assist;			/* (a) VMASST bits */
 	s64 time_offset_seconds;	/* (d) guest wall clock = ours + this */
+	struct sched_cap *cap;		/* (s) NULL: may use what it gets; sched/cap.c */
+	bool cap_parked;		/* (s) its budget is used up: no vCPU is runnable */
 	u32 sched_weight;		/* share of CPU time, 0: default; sched/cpu.c */
 	u32 watchdog_inuse;		/* (d) sched/watchdog.c */
 	struct timer watchdog_timer[2];

@@ -76,6 +76,14 @@ int domctl_getnodeaffinity(struct domain *d, struct xen_domctl *op)
 
 /* --- share -------------------------------------------------------------------------------------------------------------------- */
 
+static int set_share(struct domain *d, const struct xen_domctl_sched_credit2 *want)
+{
+	int rc = sched_set_cap(d, want->cap);
+
+	/* A weight of 0 leaves it alone. */
+	return rc || !want->weight ? rc : sched_set_weight(d, want->weight);
+}
+
 int domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
@@ -84,13 +92,10 @@ int domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
 		return -EINVAL;
 	switch (s->cmd) {
 	case XEN_DOMCTL_SCHEDOP_putinfo:
-		/* 0 leaves the weight alone. */
-		if (s->u.credit2.cap)
-			return -EOPNOTSUPP;
-		return s->u.credit2.weight ? sched_set_weight(d, s->u.credit2.weight) : 0;
+		return set_share(d, &s->u.credit2);
 	case XEN_DOMCTL_SCHEDOP_getinfo:
 		s->u.credit2.weight = (u16)sched_get_weight(d);
-		s->u.credit2.cap = 0;
+		s->u.credit2.cap = (u16)sched_get_cap(d);
 		return 0;
 	default:
 		return -EOPNOTSUPP;

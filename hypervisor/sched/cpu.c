@@ -47,12 +47,20 @@ static int sched_domain_create(struct domain *d)
 	return 0;
 }
 
+static int sched_domain_relinquish(struct domain *d)
+{
+	sched_cap_stop(d);
+	return 0;
+}
+
 DOMAIN_MODULE(sched_module) = {
 	.name = "sched",
 	.order = MODULE_SCHED,
 	.create = sched_domain_create,
 	.vcpu_create = sched_vcpu_create,
+	.relinquish = sched_domain_relinquish,
 	.vcpu_destroy = sched_vcpu_destroy,
+	.destroy = sched_cap_destroy,
 };
 
 /* --- CPUs --------------------------------------------------------------------------------------------------------------------- */

@@ -88,6 +88,17 @@ void sched_dequeue(struct sched_cpu *c, struct vcpu *v);
 /* Make an empty, zeroed run queue ready for use. */
 void sched_start_cpu(struct sched_cpu *c, struct vcpu *idle);
 
+/* --- cap.c --- */
+/*
+ * The domain has run for `ran` ns, up to now: true when it has to pause; then the other CPUs that run it are told. With a run queue
+ * locked. left: how long it may go on, at least a little; STIME_MAX: for ever.
+ */
+bool sched_cap_charge(struct domain *d, s_time_t ran, s_time_t now);
+s_time_t sched_cap_left(const struct domain *d);
+/* No timer of it runs any more; the second also forgets it. */
+void sched_cap_stop(struct domain *d);
+void sched_cap_destroy(struct domain *d);
+
 /* --- runstate.c, guest_time.c --- */
 int runstate_create(struct vcpu *v);
 void runstate_destroy(struct vcpu *v);

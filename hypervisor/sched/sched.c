@@ -44,12 +44,17 @@ cpumask_t sched_idle_cpus;
 
 #define BALANCE_PERIOD	MILLISECS(10)
 
-bool vcpu_runnable(const struct vcpu *v)
+static bool wants_to_run(const struct vcpu *v)
 {
 	const struct domain *d = v->domain;
 
 	return !(READ_ONCE(v->pause_flags) | READ_ONCE(v->pause_count) | READ_ONCE(d->pause_count)) && !READ_ONCE(d->is_shut_down) &&
 	       !READ_ONCE(d->is_dying);
+}
+
+bool vcpu_runnable(const struct vcpu *v)
+{
+	return wants_to_run(v) && !READ_ONCE(v->domain->cap_parked);
 }
 
 struct sched_cpu *sched_lock_vcpu(const struct vcpu *v, u64 *flags)
@@ -156,6 +161,14 @@ void sched_offer(const struct vcpu *v)
 		reschedule(sched_cpus[cpu]);
 }
 
+/* When curr, not the idle vCPU, has to make room, or to pause; STIME_MAX: never. */
+static s_time_t turn_end(const struct sched_cpu *c, s_time_t now)
+{
+	s_time_t when = sched_policy->deadline(c, now), left = sched_cap_left(c->curr->domain);
+
+	return left == STIME_MAX ? when : min(when, now + left);
+}
+
 /* Something has been queued: let the CPU look at it now, or at the right time. */
 static void notice(struct sched_cpu *c)
 {
@@ -166,7 +179,7 @@ static void notice(struct sched_cpu *c)
 		return;
 	}
 	now = time_now();
-	when = sched_policy->deadline(c, now);
+	when = turn_end(c, now);
 	if (when <= now)
 		reschedule(c);
 	else if (when != STIME_MAX)
@@ -283,7 +296,21 @@ static void balance(struct sched_cpu *c, s_time_t now)
 
 static int asleep_state(const struct vcpu *v)
 {
+	if (wants_to_run(v))
+		return RUNSTATE_runnable;	/* its domain's cap keeps it */
 	return READ_ONCE(v->pause_flags) & (VPF_BLOCKED | VPF_POLL) ? RUNSTATE_blocked : RUNSTATE_offline;
+}
+
+/* Who is next. A queue can hold some whose domain has used up what its cap allows: they fall asleep now. */
+static struct sched_vcpu *first_runnable(struct sched_cpu *c, s_time_t now)
+{
+	struct sched_vcpu *s;
+
+	while ((s = sched_policy->first(c)) && READ_ONCE(s->v->domain->cap_parked)) {
+		sched_dequeue(c, s->v);
+		runstate_change(s->v, asleep_state(s->v), now);
+	}
+	return s;
 }
 
 /* Bill curr for what it has run, and choose its successor, which may be itself. */
@@ -295,6 +322,7 @@ static struct vcpu *choose(struct sched_cpu *c, s_time_t now)
 
 	if (!is_idle_vcpu(prev)) {
 		sched_policy->charge(c, s, now - c->charged);
+		sched_cap_charge(prev->domain, now - c->charged, now);
 		c->charged = now;
 		stays = vcpu_runnable(prev) && sched_allowed(prev, c->cpu);
 		balance(c, now);
@@ -307,7 +335,7 @@ static struct vcpu *choose(struct sched_cpu *c, s_time_t now)
 	}
 	if (!c->nr_queued && cpumask_test(c->cpu, &cpu_online))
 		steal_any(c);
-	s = sched_policy->first(c);
+	s = first_runnable(c, now);
 	if (!s || !cpumask_test(c->cpu, &cpu_online))
 		s = c->idle->sched;
 	c->turn_start = now;
@@ -320,7 +348,7 @@ static struct vcpu *choose(struct sched_cpu *c, s_time_t now)
 
 static void set_turn_end(struct sched_cpu *c, s_time_t now)
 {
-	s_time_t when = is_idle_vcpu(c->curr) ? STIME_MAX : sched_policy->deadline(c, now);
+	s_time_t when = is_idle_vcpu(c->curr) ? STIME_MAX : turn_end(c, now);
 
 	if (when == STIME_MAX)
 		timer_stop(&c->timer);

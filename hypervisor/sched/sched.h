@@ -54,6 +54,9 @@ int __must_check sched_pin_override(struct vcpu *v, int cpu);
 /* A domain's share of CPU time relative to others': 1..65535, default 256. 0 or -EINVAL. */
 int __must_check sched_set_weight(struct domain *d, u32 weight);
 u32 sched_get_weight(const struct domain *d);
+/* How much it may use at most, in percent of one CPU; 0: no limit. 0; -EINVAL more than it has vCPUs for; -ENOMEM. Not from two CPUs at once. */
+int __must_check sched_set_cap(struct domain *d, u32 percent);
+u32 sched_get_cap(const struct domain *d);
 
 /* Time spent per RUNSTATE_* so far. */
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out);

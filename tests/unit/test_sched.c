@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: the scheduler's core on simulated CPUs: nothing is lost, nobody idles while others wait, shares are fair. */
-/* sources: sched/sched.c sched/pause.c sched/cpu.c sched/fair.c sched/runstate.c lib/tree.c */
+/* sources: sched/sched.c sched/pause.c sched/cpu.c sched/fair.c sched/cap.c sched/runstate.c lib/tree.c */
 /* cflags: -include fake_cpu.h -Wno-unused-parameter -Dsched_yield=lodge_sched_yield */
 #include "test.h"
 
@@ -100,7 +100,16 @@ void softirq_run(void) {}
 void smp_kick(unsigned cpu) { (void)cpu; kicks++; }
 
 /* state: armed. */
-void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu) { *t = (struct timer){ .fn = fn, .data = data, .cpu = (u16)cpu }; }
+static struct timer *cap_timer;	/* the only one with a domain as its data */
+
+void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
+{
+	*t = (struct timer){ .fn = fn, .data = data, .cpu = (u16)cpu };
+	if (data == &domain)
+		cap_timer = t;
+}
+
+void timer_kill(struct timer *t) { t->state = 0; }
 void timer_set(struct timer *t, s_time_t when) { t->expires = when; t->state = 1; }
 void timer_stop(struct timer *t) { t->state = 0; }
 void timer_migrate(struct timer *t, unsigned cpu) { t->cpu = (u16)cpu; }
@@ -237,7 +246,7 @@ static void check_waiting(const struct vcpu *v)
 
 	for_each_online_cpu(cpu)
 		idle |= is_idle_vcpu(sched_cpus[cpu]->curr) && sched_allowed(v, cpu);
-	if (!v->sched->queued || !idle)
+	if (!v->sched->queued || !idle || !vcpu_runnable(v))
 		since[v->id] = 0;
 	else if (!since[v->id])
 		since[v->id] = now;
@@ -258,8 +267,11 @@ static void check_machine(void)
 		if (!v)
 			continue;
 		if (!vcpu_runnable(v)) {
-			CHECK(!v->sched->queued && c->curr != v && !v->running);
-			CHECK(v->runstate->info.state >= RUNSTATE_blocked);
+			/* When a cap is used up, those in queues stay there until it is their turn. */
+			CHECK((!v->sched->queued || domain.cap_parked) && c->curr != v && !v->running);
+			CHECK(v->runstate->info.state >= (domain.cap_parked ? RUNSTATE_runnable : RUNSTATE_blocked));
+			queued[c->cpu] += v->sched->queued;
+			load[c->cpu] += v->sched->queued ? v->sched->weight : 0;
 		} else {
 			CHECK(v->sched->queued == (c->curr != v));
 			CHECK(v->running == (c->curr == v));
@@ -297,6 +309,8 @@ static s_time_t next_event(s_time_t end)
 	for (int i = 0; i < VCPUS; i++)
 		if (vcpus[i] && guests[i].wake_at && guests[i].wake_at < t)
 			t = guests[i].wake_at;
+	if (cap_timer && cap_timer->state && cap_timer->expires < t)
+		t = cap_timer->expires;
 	return t > now ? t : now;
 }
 
@@ -328,6 +342,10 @@ static void simulate(s_time_t ns)
 			}
 		}
 		fake_cpu = (unsigned)test_below(CPUS);
+		if (cap_timer && cap_timer->state && cap_timer->expires <= now) {
+			cap_timer->state = 0;
+			cap_timer->fn(cap_timer->data);
+		}
 		for (unsigned i = 0; i < VCPUS; i++)
 			if (vcpus[i] && guests[i].wake_at && guests[i].wake_at <= now)
 				wake(i);
@@ -403,6 +421,56 @@ TEST(weights_on_one_cpu)
 	check_share(0, 20 * NS_PER_SEC, 0.5, 0.02);
 	check_share(1, 20 * NS_PER_SEC, 0.25, 0.02);
 	check_share(2, 20 * NS_PER_SEC, 0.25, 0.02);
+}
+
+/* However idle the machine: a capped domain gets no more, and, when it wants it, no less. */
+TEST(caps)
+{
+	static const u32 percent[] = { 1, 10, 50, 100, 150 };
+
+	start(3, 2);
+	wake_all();
+	CHECK_EQ(sched_set_cap(&domain, 100 * VCPUS + 1), -EINVAL);
+	for (unsigned i = 0; i < ARRAY_SIZE(percent); i++) {
+		CHECK_EQ(sched_set_cap(&domain, percent[i]), 0);
+		CHECK_EQ(sched_get_cap(&domain), percent[i]);
+		settle();
+		guests[0].ran = guests[1].ran = 0;
+		simulate(20 * NS_PER_SEC);
+		check_share(0, 20 * NS_PER_SEC, percent[i] / 200.0, percent[i] / 200.0 * 0.05);
+		check_share(1, 20 * NS_PER_SEC, percent[i] / 200.0, percent[i] / 200.0 * 0.05);
+	}
+	CHECK_EQ(sched_set_cap(&domain, 0), 0);
+	settle();
+	guests[0].ran = 0;
+	simulate(NS_PER_SEC);
+	check_share(0, NS_PER_SEC, 1, 0.01);
+	sched_cap_destroy(&domain);
+}
+
+/* Sleepers save up some, but not without limit; with disturbances nothing is lost. */
+TEST(cap_and_chaos)
+{
+	start(CPUS, VCPUS);
+	for (unsigned i = 0; i < VCPUS; i += 2) {
+		guests[i].burst = guests[i].left = MICROSECS(300 + 100 * i);
+		guests[i].sleep = MICROSECS(500);
+	}
+	wake_all();
+	CHECK_EQ(sched_set_cap(&domain, 220), 0);
+	chaos = true;
+	for (unsigned i = 0; i < 20; i++) {
+		s_time_t ran = 0;
+
+		simulate(NS_PER_SEC / 4);
+		for (unsigned k = 0; k < VCPUS; k++) {
+			ran += guests[k].ran;
+			guests[k].ran = 0;
+		}
+		CHECK(ran <= 2.4 * NS_PER_SEC / 4);
+	}
+	chaos = false;
+	sched_cap_destroy(&domain);
 }
 
 /* A vCPU that computes for a short while now and then does not wait behind those that always compute. */
