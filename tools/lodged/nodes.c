@@ -2,7 +2,8 @@
 /*
  * A guest's tree in the store.
  *
- * A new node has its parent's permissions, so those are set on the directories, before what is in them is written. Nothing here depends on what a guest
+ * A new node has its parent's permissions, so those are set on the directories, before what is in them is written; where a directory has nodes of both sorts, its
+ * permissions change in between, which nobody sees before the transaction ends. Nothing here depends on what a guest
  * could have written.
  */
 #include <errno.h>
@@ -33,38 +34,53 @@ unsigned int nodes_backend(void)
 	return backend;
 }
 
-/* What the guest itself may write: a directory, or a node with a value. */
-static int guest_node(struct store *s, int domid, const char *name, const char *value)
+/* The permissions of a directory, and with them of all that is made in it from now on. */
+static int guests_own(struct store *s, int domid, const char *dir)
 {
-	TRY(value ? store_write(s, value, DOMAIN "/%s", domid, name) : store_mkdir(s, DOMAIN "/%s", domid, name));
-	return store_set_perms(s, (unsigned int)domid, XS_PERM_NONE, -1, 0, DOMAIN "/%s", domid, name);
+	return store_set_perms(s, (unsigned int)domid, XS_PERM_NONE, -1, 0, DOMAIN "%s", domid, dir);
+}
+
+static int guest_reads(struct store *s, int domid, const char *dir)
+{
+	return store_set_perms(s, backend, XS_PERM_NONE, domid, XS_PERM_READ, DOMAIN "%s", domid, dir);
 }
 
 static int write_control(struct store *s, int domid)
 {
 	/* A kernel says by writing to feature-… what it can be asked for; it may not add nodes of its own here. */
 	static const char *const guests[] = {
-		"control/shutdown", "control/sysrq", "control/feature-poweroff", "control/feature-reboot", "control/feature-suspend",
-		"control/feature-s3", "control/feature-s4", "control/feature-sysrq", "control/feature-balloon",
+		"shutdown", "sysrq", "feature-poweroff", "feature-reboot", "feature-suspend", "feature-s3", "feature-s4", "feature-sysrq", "feature-balloon",
 	};
 
 	TRY(store_mkdir(s, DOMAIN "/control", domid));
+	TRY(guests_own(s, domid, "/control"));
 	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
-		TRY(guest_node(s, domid, guests[i], ""));
+		TRY(store_write(s, "", DOMAIN "/control/%s", domid, guests[i]));
+	TRY(guest_reads(s, domid, "/control"));
 	TRY(store_write(s, "1", DOMAIN "/control/platform-feature-multiprocessor-suspend", domid));
 	return store_write(s, "1", DOMAIN "/control/platform-feature-xs_reset_watches", domid);
 }
 
-static int write_domain(struct store *s, const struct nodes *n)
+/* The domain's directory, with those in it that are the guest's. */
+static int write_directories(struct store *s, int domid)
 {
 	static const char *const guests[] = { "data", "error", "drivers", "attr", "feature" };
+
+	TRY(store_remove(s, DOMAIN, domid));
+	TRY(store_mkdir(s, DOMAIN, domid));
+	TRY(guests_own(s, domid, ""));
+	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
+		TRY(store_mkdir(s, DOMAIN "/%s", domid, guests[i]));
+	return guest_reads(s, domid, "");
+}
+
+static int write_domain(struct store *s, const struct nodes *n)
+{
 	const struct definition *d = n->def;
 	char vm[48];
 
 	snprintf(vm, sizeof(vm), "/vm/%s", n->uuid);
-	TRY(store_remove(s, DOMAIN, n->domid));
-	TRY(store_mkdir(s, DOMAIN, n->domid));
-	TRY(store_set_perms(s, backend, XS_PERM_NONE, n->domid, XS_PERM_READ, DOMAIN, n->domid));
+	TRY(write_directories(s, n->domid));
 	TRY(store_write(s, vm, DOMAIN "/vm", n->domid));
 	TRY(store_write(s, d->name, DOMAIN "/name", n->domid));
 	TRY(store_write_u64(s, (uint64_t)n->domid, DOMAIN "/domid", n->domid));
@@ -73,8 +89,6 @@ static int write_domain(struct store *s, const struct nodes *n)
 	for (uint32_t i = 0; i < d->maxvcpus; i++)
 		TRY(store_write(s, i < d->vcpus ? "online" : "offline", DOMAIN "/cpu/%u/availability", n->domid, i));
 	TRY(write_control(s, n->domid));
-	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
-		TRY(guest_node(s, n->domid, guests[i], NULL));
 	TRY(store_mkdir(s, DOMAIN "/device", n->domid));
 	TRY(store_write_u64(s, n->built->store_gfn, DOMAIN "/store/ring-ref", n->domid));
 	return store_write_u64(s, n->built->store_port, DOMAIN "/store/port", n->domid);
