@@ -6,23 +6,33 @@
 #include <stdio.h>
 #include <string.h>
 
-enum status attach_console(const char *subject, int domid)
+#define BACKLOG_MAX	(1L << 30)	/* KiB */
+
+static enum status attach(const char *subject, const struct console *c)
 {
-	struct console c = { .domid = (uint16_t)domid, .backlog = CONSOLE_BACKLOG, .in = 0, .out = 1 };
 	struct err e = { 0 };
 
 	fflush(stdout);
 	manager_close();	/* for as long as the user stays, others may have the connection */
-	return console_attach(&c, &e) ? say_error(subject, &e) : OK;
+	return console_attach(c, &e) ? say_error(subject, &e) : OK;
+}
+
+enum status attach_console(const char *subject, int domid)
+{
+	return attach(subject, &(struct console){ .domid = (uint16_t)domid, .backlog = CONSOLE_BACKLOG, .in = 0, .out = 1 });
 }
 
 enum status run_console(const struct args *a)
 {
 	const char *type = args_value(a, 't'), *number = args_value(a, 'n');
+	struct console c = { .read_only = args_set(a, 'r'), .wait = args_set(a, 'w'), .exit_on_eof = args_set(a, 'e'), .in = 0, .out = 1 };
 	json_t *answer, *guest;
 	struct err e;
+	long backlog;
 	int domid;
 
+	if (args_number(a, 'b', CONSOLE_BACKLOG >> 10, BACKLOG_MAX, &backlog) != OK)
+		return USAGE;
 	if (type && strcmp(type, "pv"))
 		return usage_error(a->verb, "found the type \"%.40s\", expected pv", type);
 	if (number && strcmp(number, "0"))
@@ -41,5 +51,7 @@ enum status run_console(const struct args *a)
 		err_set(&e, EPERM, "is-dom0", "Domain 0's console is the machine's");
 		return say_error(a->operands[0], &e);
 	}
-	return attach_console(a->operands[0], domid);
+	c.domid = (uint16_t)domid;
+	c.backlog = (uint64_t)backlog << 10;
+	return attach(a->operands[0], &c);
 }

@@ -10,7 +10,13 @@ const struct verb verbs[] = {
 		.name = "console", .run = run_console, .operands = "GUEST", .min = 1, .max = 1,
 		.summary = "attach to a guest's console",
 		.help = "Shows what the guest has written before, then what it writes, and gives it what is typed.\nCtrl-] detaches. " GUEST,
-		.options = { { 't', "type", "TYPE", NULL }, { 'n', "num", "NUMBER", NULL } },
+		.options = {
+			{ 'r', "read-only", NULL, "only look" },
+			{ 'w', "wait", NULL, "attach again when the guest comes back after its end" },
+			{ 'e', "exit-on-eof", NULL, "detach when standard input ends (it is then no terminal)" },
+			{ 'b', "backlog", "KIB", "show this much of what it has written before; 16 unless given" },
+			{ 't', "type", "TYPE", NULL }, { 'n', "num", "NUMBER", NULL },
+		},
 	}, {
 		.name = "create", .run = run_create, .operands = "DEFINITION [KEY=VALUE]...", .min = 0, .max = ANY, .prints = true,
 		.summary = "start a guest from its definition",
