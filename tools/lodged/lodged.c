@@ -108,8 +108,8 @@ int main(int argc, char **argv)
 		return fail(&e);
 	nodes_init(s.store);
 	lan_start(&conf);
-	/* Clients can connect already, and are answered once it is known what there is. */
-	if (recover(&s, &e) || vif_start(&e) || life_start(&e))
+	/* Clients can connect already, and are answered once it is known what there is. To take down a device, one has to hear of its end. */
+	if (vif_start(&e) || recover(&s, &e) || life_start(&e))
 		return fail(&e);
 	session_close(&s);
 	log_line("lodged " LODGE_VERSION " is ready");
