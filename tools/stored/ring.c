@@ -122,10 +122,13 @@ static bool ring_next(struct conn *c, struct request *req)
 
 		if (n)
 			continue;	/* broken, or more of it */
-		if (r->in_len - r->in_held < XENSTORE_RING_SIZE)
+		if (r->in_len == r->in_held)
 			return false;
-		/* The ring is full of it: keep what there is, so that the peer can go on. */
-		r->req_cons += XENSTORE_RING_SIZE;
+		/*
+		 * Consume a part of a request at once: a peer sends an event only when it sees an empty ring, so that a header that stays
+		 * in it would be the last one heard of.
+		 */
+		r->req_cons += r->in_len - r->in_held;
 		r->in_held = r->in_len;
 		persist_input(c->domain->domid, r->req_cons, r->in, r->in_len);
 		persist_group();
@@ -163,7 +166,12 @@ static void ring_flush(struct conn *c)
 		ring_copy(r->page->rsp, r->rsp_prod, bytes_at(&c->out), n, true);
 	r->rsp_prod += n;
 	__atomic_store_n(&r->page->rsp_prod, r->rsp_prod, __ATOMIC_RELEASE);
-	__atomic_store_n(&r->page->req_cons, r->req_cons, __ATOMIC_SEQ_CST);
+	if (r->page->req_cons != r->req_cons) {
+		__atomic_store_n(&r->page->req_cons, r->req_cons, __ATOMIC_SEQ_CST);
+		/* What was written before the peer could see this came without an event. */
+		if (__atomic_load_n(&r->page->req_prod, __ATOMIC_SEQ_CST) != r->req_cons)
+			conn_wake(c);
+	}
 	conn_sent(c, n);
 	r->kick = false;
 	if (news && r->local >= 0)
