@@ -43,7 +43,7 @@ static u64 tables_for(u64 start, u64 end)
 	return tables_at(1, start, end) + tables_at(2, start, end) + tables_at(3, start, end);
 }
 
-/* Page tables, stack and end depend on each other. The padding is given up where there is no memory: the mapping ends at `limit` then. */
+/* Page tables, stack and end depend on each other. The padding is given up where there is no memory: beyond the guest's first `limit` pages. */
 static void place_tables(struct build_layout *l, u64 limit)
 {
 	l->pt_pages = 1;
@@ -52,8 +52,8 @@ static void place_tables(struct build_layout *l, u64 limit)
 
 		l->stack_va = l->pt_va + l->pt_pages * PAGE_SIZE;
 		l->end_va = ALIGN_UP(l->stack_va + PAGE_SIZE + STACK_ROOM, MiB(4));
-		if (l->end_va > limit)
-			l->end_va = max(limit, l->stack_va + PAGE_SIZE);
+		if (build_pfn(l, l->end_va) > limit)
+			l->end_va = max(l->k.base + limit * PAGE_SIZE, l->stack_va + PAGE_SIZE);
 		need = 1 + tables_for(l->k.base, l->end_va);
 		if (need <= l->pt_pages)
 			return;
@@ -86,14 +86,14 @@ static const char *check_addresses(const struct build_layout *l)
 	return NULL;
 }
 
-const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size)
+static const char *place(struct build_layout *l, u64 pages, u64 ramdisk_size)
 {
 	bool own_p2m = xennote_has(&l->note, XEN_ELFNOTE_INIT_P2M);
 	u64 va = ALIGN_UP(l->k.end, PAGE_SIZE), pfn, behind = 0;
 
 	if (va - l->k.base > ADDRESS_LIMIT || ramdisk_size > ADDRESS_LIMIT || pages > ADDRESS_LIMIT / PAGE_SIZE)
 		return "it is too large";
-	l->pages = pages;
+	l->ramdisk_va = l->p2m_tables = 0;
 	l->ramdisk_pages = PFN_UP(ramdisk_size);
 	if (l->note.mod_start_pfn) {
 		behind += l->ramdisk_pages;
@@ -116,7 +116,7 @@ const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size)
 	l->store_va = va + PAGE_SIZE;
 	l->console_va = va + 2 * PAGE_SIZE;
 	l->pt_va = va + 3 * PAGE_SIZE;
-	place_tables(l, l->k.base + (pages > behind ? pages - behind : 0) * PAGE_SIZE);
+	place_tables(l, pages > behind ? pages - behind : 0);
 	l->needed = build_pfn(l, l->stack_va) + 1 + behind;
 
 	pfn = build_pfn(l, l->end_va);
@@ -127,6 +127,22 @@ const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size)
 	if (own_p2m)
 		l->p2m_pfn = pfn;
 	return check_addresses(l);
+}
+
+/* The p2m grows with the memory, so what is needed at least is found in steps. */
+const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size)
+{
+	const char *error = place(l, pages, ramdisk_size);
+	u64 enough = pages;
+
+	while (!error && l->needed > enough) {
+		enough = l->needed;
+		error = place(l, enough, ramdisk_size);
+		if (l->needed <= enough)
+			l->needed = enough;
+	}
+	l->pages = pages;
+	return error;
 }
 
 /* --- page tables --- */

@@ -31,7 +31,7 @@ static inline u64 build_pfn(const struct build_layout *l, u64 va)
 
 /* Read the kernel's notes. NULL, or a message to follow "kernel PATH: ". */
 const char *build_read_notes(struct build_layout *l, const struct elf *elf);
-/* Place everything; only then is `needed` known. NULL, or a message. Whether needed <= pages is the caller's question. */
+/* Place everything. NULL, or a message. Whether needed <= pages is the caller's question. */
 const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size);
 
 /* All page tables: pt_pages, then p2m_tables, each a page of entries. p2m: machine frame of each of the guest's pages. tables is zeroed. */
