@@ -519,13 +519,13 @@ def manager_is_started_again(b):
     def start():
         time.sleep(0.3)
         path.unlink()
-        with FakeManager(path) as again:
-            again.methods['list'] = {'guests': []}
+        with again:
             ended.wait(30)
+    again = FakeManager(path)
+    again.methods['list'] = {'guests': []}
     ended = threading.Event()
     thread = threading.Thread(target=start)
     thread.start()
-    # Between the two sockets there is none for a moment: the test may see that as well.
     p = subprocess.run([LODGE, 'list'], capture_output=True, env={'LODGED_SOCKET': str(path)}, timeout=60, check=False)
     ended.set()
     thread.join()

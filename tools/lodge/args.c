@@ -109,7 +109,7 @@ static enum status take_letters(struct args *a, char ***next)
 	return OK;
 }
 
-enum status args_parse(struct args *a, const struct verb *v, int argc, char **argv)
+enum status args_parse(struct args *a, const struct verb *v, char **argv)
 {
 	char **next = argv;
 	bool options = true;

@@ -59,7 +59,7 @@ static enum status global_options(struct args *a, char ***verb, bool *done)
 	return OK;
 }
 
-static enum status run(int argc, char **argv)
+static enum status run(char **argv)
 {
 	struct args a = { 0 };
 	char **word = argv + 1;
@@ -78,7 +78,7 @@ static enum status run(int argc, char **argv)
 			return usage_error(NULL, "there is no verb %.60s; did you mean %s?", *word, guess);
 		return usage_error(NULL, "there is no verb %.60s", *word);
 	}
-	status = args_parse(&a, v, argc - (int)(word + 1 - argv), word + 1);
+	status = args_parse(&a, v, word + 1);
 	if (status)
 		return status;
 	if (args_set(&a, OPT_HELP)) {
@@ -99,7 +99,7 @@ static enum status run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	enum status status = run(argc, argv);
+	enum status status = run(argv);
 
 	manager_close();
 	/* A reader that has gone away knows why; a full disk has to be told. */

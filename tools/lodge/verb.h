@@ -52,8 +52,8 @@ extern const struct verb verbs[];	/* ends with name NULL */
 const struct verb *verb_find(const char *name, const char **guess);
 
 /* --- options (args.c) --- */
-/* Fill *a from what stands behind the verb. Operands are moved to the front of argv. USAGE and a message, or OK. */
-enum status args_parse(struct args *a, const struct verb *v, int argc, char **argv);
+/* Fill *a from what stands behind the verb, up to NULL. Operands are moved to the front of argv. USAGE and a message, or OK. */
+enum status args_parse(struct args *a, const struct verb *v, char **argv);
 bool args_set(const struct args *a, int id);
 const char *args_value(const struct args *a, int id);
 /* The option's whole number from 0 to max, or `standard` when it is not given. USAGE and a message. */
