@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest kernels: unpacked once, kept for all guests that use the same file. docs/design/007-kernel-cache.md */
+/* Guest kernels: unpacked once, kept for all guests that use the same file. docs/design/009-kernel-cache.md */
 #ifndef TOOLS_LIB_KERNEL_H
 #define TOOLS_LIB_KERNEL_H
 

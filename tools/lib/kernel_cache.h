@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unpacked kernels in files: private to kernel.c. docs/design/007-kernel-cache.md */
+/* Unpacked kernels in files: private to kernel.c. docs/design/009-kernel-cache.md */
 #ifndef TOOLS_LIB_KERNEL_CACHE_H
 #define TOOLS_LIB_KERNEL_CACHE_H
 
