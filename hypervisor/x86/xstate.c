@@ -231,19 +231,20 @@ void xstate_export(const struct xstate *x, void *area)
 
 int xstate_import(struct xstate *x, u64 xcr0, const void *area, u32 size)
 {
-	const struct xstate *from = (const struct xstate *)((const char *)area - offsetof(struct xstate, fx));
+	struct { u64 bv, comp_bv, reserved[6]; } header;
 	u32 mine = xstate_size_for(xstate_features, false);
-	u64 old = x->xcr0;
+	struct fxsave fx;
 
-	if (size < sizeof(struct fxsave) + 64 || size > mine || from->fx.mxcsr & ~mxcsr_mask || from->xcomp_bv)
+	if (size < sizeof(fx) + sizeof(header) || size > mine)
 		return -EINVAL;
-	for (unsigned i = 0; i < ARRAY_SIZE(from->reserved); i++)
-		if (from->reserved[i])
+	memcpy(&fx, area, sizeof(fx));
+	memcpy(&header, (const char *)area + sizeof(fx), sizeof(header));
+	for (unsigned i = 0; i < ARRAY_SIZE(header.reserved); i++)
+		if (header.reserved[i])
 			return -EINVAL;
-	if (from->xstate_bv & ~xcr0 || xstate_size_for(from->xstate_bv, false) > size || xstate_set_xcr0(x, xcr0)) {
-		x->xcr0 = old;
+	if (fx.mxcsr & ~mxcsr_mask || header.comp_bv || header.bv & ~xcr0 || xstate_size_for(header.bv, false) > size ||
+	    xstate_set_xcr0(x, xcr0))
 		return -EINVAL;
-	}
 	memset(&x->fx, 0, mine);
 	memcpy(&x->fx, area, size);
 	x->fx.mxcsr_mask = mxcsr_mask;

@@ -111,6 +111,37 @@ TEST(buddy)
 	CHECK(allocate(HEAP_MAX_ORDER + 1, 0) == 0);
 }
 
+/* What is claimed others cannot have, whatever the order of things; what the hypervisor needs it gets. */
+TEST(claims)
+{
+	u64 a = 0, b = 0, free;
+	mfn_t m;
+
+	start();
+	free = heap_free_pages();
+	CHECK_EQ(heap_claim(&a, free), -ENOMEM);	/* some is kept for the hypervisor */
+	CHECK_EQ(heap_claim(&a, free / 2), 0);
+	CHECK_EQ(heap_claim(&b, free / 2), -ENOMEM);
+	CHECK_EQ(heap_claim(&b, free / 4), 0);
+	CHECK_EQ(heap_claimed_pages(), free / 2 + free / 4);
+	/* B's claim is used up, then what is free and unclaimed; A's stays. */
+	while (!mfn_eq(heap_alloc_claimed(0, 0, HEAP_HYP_WORD, &b), MFN_INVALID))
+		;
+	CHECK_EQ(b, 0);
+	CHECK_EQ(heap_free_pages(), free / 2);
+	CHECK_EQ(heap_claimed_pages(), a);
+	m = heap_alloc(0, 0, HEAP_HYP_WORD);
+	CHECK(!mfn_eq(m, MFN_INVALID));
+	heap_free(m, 0);
+	/* Less is always possible, and gives the rest to others. */
+	CHECK_EQ(heap_claim(&a, 10), 0);
+	CHECK(!mfn_eq(heap_alloc_claimed(0, 0, HEAP_HYP_WORD, &b), MFN_INVALID));
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(!mfn_eq(heap_alloc_claimed(0, 0, HEAP_HYP_WORD, &a), MFN_INVALID));
+	CHECK_EQ(a, 0);
+	CHECK_EQ(heap_claimed_pages(), 0);
+}
+
 TEST(low_memory_is_kept)
 {
 	start();

@@ -193,6 +193,49 @@ TEST(extended_state)
 	done();
 }
 
+static int give(void *ctx, u32 i, struct xen_cpuid_leaf *leaf)
+{
+	const struct xen_cpuid_leaf *leaves = ctx;
+
+	if (leaves[i].leaf == 0xbad)
+		return -EFAULT;
+	*leaf = leaves[i];
+	return 0;
+}
+
+TEST(tools_take_features_away)
+{
+	struct xen_cpuid_leaf list[POLICY_LIST_MAX], wanted[] = {
+		{ .leaf = 1, .subleaf = XEN_CPUID_NO_SUBLEAF, .a = 0x1234, .b = ~0u, .c = 0, .d = ~0u },
+		{ .leaf = 7, .subleaf = 0, .b = 1 << XEN_X86_FEATURE_BMI1 % 32 },
+		{ .leaf = 0xd, .subleaf = 0, .a = ~0u, .c = 1 },
+		{ .leaf = 0x40000000, .subleaf = XEN_CPUID_NO_SUBLEAF, .a = ~0u },
+		{ .leaf = 0x12345, .subleaf = 0, .a = ~0u },
+	};
+	u32 n = POLICY_LIST_MAX, few = 3;
+
+	claims_all(VENDOR_INTEL, false);
+	CHECK_EQ(policy_change(&dom, ARRAY_SIZE(wanted), give, wanted), 0);
+	CHECK(policy_has(&dom, XEN_X86_FEATURE_SSE2) && !policy_has(&dom, XEN_X86_FEATURE_SSE3));
+	CHECK(policy_has(&dom, XEN_X86_FEATURE_BMI1) && !policy_has(&dom, XEN_X86_FEATURE_BMI2));
+	CHECK(policy_has(&dom, XEN_X86_FEATURE_HYPERVISOR));
+	CHECK(!policy_has(&dom, XEN_X86_FEATURE_MTRR));
+	CHECK_EQ(ask(1, 0).a, 0x1234);
+	CHECK_EQ(ask(0xd, 0).a, 7);
+	CHECK_EQ(ask(0xd, 0).c, 832);
+	/* The default is as it was, and giving it back changes nothing. */
+	CHECK_EQ(policy_list(policy_default(), list, &few), -ENOBUFS);
+	CHECK_EQ(policy_list(policy_default(), list, &n), 0);
+	CHECK(few == n && n > 40);
+	CHECK_EQ(policy_change(&dom, n, give, list), 0);
+	CHECK(dom.policy == policy_default());
+	/* Nor does one of which not all can be read. */
+	wanted[1].leaf = 0xbad;
+	CHECK_EQ(policy_change(&dom, 2, give, wanted), -EFAULT);
+	CHECK(dom.policy == policy_default());
+	done();
+}
+
 TEST(own_leaves)
 {
 	struct cpuid_regs r;

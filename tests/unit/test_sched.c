@@ -423,6 +423,26 @@ TEST(weights_on_one_cpu)
 	check_share(2, 20 * NS_PER_SEC, 0.25, 0.02);
 }
 
+/* Soft affinity: there while there is room, elsewhere rather than wait. */
+TEST(preferred_cpus)
+{
+	cpumask_t third = { { 4 } };
+
+	start(4, 2);
+	CHECK_EQ(sched_set_affinity(vcpus[0], NULL, &third), 0);
+	guests[0].burst = guests[0].left = MILLISECS(1);
+	guests[0].sleep = MILLISECS(1);
+	wake_all();
+	simulate(MILLISECS(20));
+	CHECK_EQ(vcpus[0]->processor, 2);
+	CHECK_EQ(sched_set_affinity(vcpus[1], &third, &third), 0);
+	simulate(MILLISECS(20));
+	CHECK_EQ(vcpus[1]->processor, 2);
+	guests[0].ran = 0;
+	simulate(NS_PER_SEC);
+	check_share(0, NS_PER_SEC, 0.5, 0.02);
+}
+
 /* However idle the machine: a capped domain gets no more, and, when it wants it, no less. */
 TEST(caps)
 {

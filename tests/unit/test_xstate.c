@@ -90,6 +90,48 @@ TEST(image_round_trip)
 	free(xstate_memory(x));
 }
 
+/* As a saved domain carries it. */
+TEST(whole_state)
+{
+	struct xstate *x = fresh(XSTATE_FP | XSTATE_SSE), *y = fresh(XSTATE_FP | XSTATE_SSE);
+	u32 size = xstate_size_for(xstate_features, false);
+	u64 *header;
+	u8 area[4096] = { 0 }, again[4096] = { 0 };
+
+	CHECK_EQ(size, 576);
+	header = (u64 *)(area + 512);
+	*(u32 *)(area + MXCSR) = 0x1f80;
+	*(u16 *)(area + FCW) = 0x37f;
+	area[XMM] = 0x5a;
+	header[0] = XSTATE_FP | XSTATE_SSE;
+	CHECK_EQ(xstate_import(x, 3, area, size), 0);
+	xstate_export(x, again);
+	CHECK(!memcmp(area + XMM, again + XMM, 256) && !memcmp(header, again + 512, 64));
+	/* Nothing that XRSTOR would fault on, and nothing is changed by the attempt. */
+	xstate_export(y, again);
+	header[0] = XSTATE_YMM;
+	CHECK_EQ(xstate_import(y, 3, area, size), -EINVAL);
+	CHECK_EQ(xstate_import(y, 7, area, size), -EINVAL);
+	header[0] = 3;
+	CHECK_EQ(xstate_import(y, 1, area, size), -EINVAL);
+	CHECK_EQ(xstate_import(y, 2, area, size), -EINVAL);
+	CHECK_EQ(xstate_import(y, 3, area, size - 1), -EINVAL);
+	CHECK_EQ(xstate_import(y, 3, area, size + 1), -EINVAL);
+	header[1] = 1;
+	CHECK_EQ(xstate_import(y, 3, area, size), -EINVAL);
+	header[1] = 0;
+	header[7] = 1;
+	CHECK_EQ(xstate_import(y, 3, area, size), -EINVAL);
+	header[7] = 0;
+	*(u32 *)(area + MXCSR) = 0xffff0000;
+	CHECK_EQ(xstate_import(y, 3, area, size), -EINVAL);
+	CHECK_EQ(xstate_get_xcr0(y), 3);
+	xstate_export(y, area);
+	CHECK(!memcmp(area, again, size));
+	free(xstate_memory(x));
+	free(xstate_memory(y));
+}
+
 TEST(registers)
 {
 	/* Without XSAVE, on the processor that runs this. */
