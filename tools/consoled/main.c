@@ -133,9 +133,10 @@ static void raise_limits(void)
 	mallopt(M_ARENA_MAX, 1);	/* libxenstore's thread would get a heap of its own */
 }
 
-/* The directories that hold path. */
+/* The directories that hold path; others of ours are in them, too. */
 static void make_parents(const char *path)
 {
+	mode_t mask = umask(0022);
 	char *copy = strdup(path);
 
 	for (char *slash = copy ? strchr(copy + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
@@ -144,6 +145,7 @@ static void make_parents(const char *path)
 		*slash = '/';
 	}
 	free(copy);
+	umask(mask);
 }
 
 static int start(struct err *e)
