@@ -49,6 +49,7 @@ class Config:
     tools: bool = True                      # with the disk of tools and guests, which Domain 0 mounts at /usr
     net: str = ''                           # options of QEMU's user network, such as hostfwd=...
     reboot: bool = True                     # False: QEMU ends where the machine would restart
+    virtual: bool = False                   # virtual time: 2 ns for each instruction; one processor, never KVM
     extra: tuple = ()                       # more QEMU arguments
 
 
@@ -80,7 +81,7 @@ def kvm_works():
 
 
 def use_kvm(config):
-    return config.accel == 'kvm' or (config.accel == 'auto' and kvm_works())
+    return not config.virtual and (config.accel == 'kvm' or (config.accel == 'auto' and kvm_works()))
 
 
 def hypervisor_args(config):
@@ -156,12 +157,14 @@ def command(config, scratch):
         accel, cpu = 'kvm', 'host'
     else:
         # QEMU 7.2 loads the IRET frame of a kernel in ring 3 with supervisor rights and faults under SMAP.
-        accel, cpu = 'tcg,thread=multi', 'max,-smap'
+        accel, cpu = 'tcg,thread=single' if config.virtual else 'tcg,thread=multi', 'max,-smap'
     # setpriv: QEMU does not outlive us, however we end.
     line = ['setpriv', '--pdeathsig', 'TERM', QEMU, '-accel', accel, '-cpu', config.cpu or cpu, '-machine', config.machine,
             '-smp', str(config.cpus), '-m', str(size_mib(config.memory)), '-nodefaults', '-display', 'none',
             '-vga', 'std', '-netdev', 'user,id=net0' + (',' + config.net if config.net else ''),
             '-device', 'e1000,netdev=net0,romfile=']
+    if config.virtual:
+        line += ['-icount', 'shift=1,sleep=off']
     if not config.reboot:
         line.append('-no-reboot')
     if config.disk:
