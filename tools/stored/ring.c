@@ -238,16 +238,24 @@ static void ring_unbind(struct ring *r)
 	}
 }
 
-/* Make the page's indices and ours one, see ring.h. */
+/*
+ * Make the page's indices and ours one, see ring.h. They do not fit only if the file is older than the page (it could not be written), or the peer has
+ * changed our indices: then the page's are taken.
+ */
 static void ring_resume(struct ring *r)
 {
+	u32 consumed = READ_ONCE(r->page->req_cons), produced = READ_ONCE(r->page->req_prod);
 	u32 published = READ_ONCE(r->page->rsp_prod) - r->rsp_prod;
 	size_t queued = bytes_len(&r->c.out);
 
-	if (!r->resumed)
-		r->req_cons = READ_ONCE(r->page->req_cons);
-	if (queued && published > queued) {
+	if (r->resumed && (r->req_cons - consumed > XENSTORE_RING_SIZE || produced - r->req_cons > XENSTORE_RING_SIZE ||
+			   (queued && published > queued))) {
 		log_line("domain %u: the store ring is not where it was left", r->c.domain->domid);
+		r->resumed = false;
+	}
+	if (!r->resumed) {
+		r->req_cons = consumed;
+		r->in_len = r->in_held = 0;
 		published = (u32)queued;
 	}
 	conn_sent(&r->c, min((size_t)published, queued));
