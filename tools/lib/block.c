@@ -60,7 +60,8 @@ int block_identify(const char *path, struct block_id *id, struct err *e)
 	struct stat st;
 
 	if (stat(path, &st))
-		return err_set(e, errno, "no-disk", errno == ENOENT ? "the disk %s does not exist" : "the disk %s cannot be opened (%m)", path);
+		return err_set(e, errno, "no-disk",
+			errno == ENOENT ? "the disk %s does not exist" : "the disk %s cannot be opened (%m)", path);
 	return identify(path, &st, id, e);
 }
 
@@ -114,7 +115,8 @@ static int attach_file(const char *path, const struct block_id *id, bool readonl
 	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK), number;
 
 	if (fd < 0)
-		return err_set(e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
+		return err_set(
+			e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
 	if (fstat(fd, &st) || identify(path, &st, &now, e) || !now.is_file || now.dev != id->dev || now.ino != id->ino) {
 		close(fd);
 		return err_set(e, EBUSY, "disk-in-use", "the disk %s was replaced by another file just now", path);
@@ -124,7 +126,8 @@ static int attach_file(const char *path, const struct block_id *id, bool readonl
 	number = loop_configure(fd, &config);
 	close(fd);
 	if (number < 0)
-		return err_set(e, -number, "bad-disk", "no loop device for the disk %s: %s (is the module loop loaded?)", path, strerror(-number));
+		return err_set(e, -number, "bad-disk", "no loop device for the disk %s: %s (is the module loop loaded?)", path,
+			strerror(-number));
 	*dev = makedev(LOOP_MAJOR_NUMBER, (unsigned int)number);
 	return 0;
 }
@@ -138,7 +141,8 @@ int block_attach(const char *path, const struct block_id *id, bool readonly, con
 		return attach_file(path, id, readonly, tag, dev, e);
 	fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return err_set(e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
+		return err_set(
+			e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
 	if (fstat(fd, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != id->dev) {
 		close(fd);
 		return err_set(e, EBUSY, "disk-in-use", "the disk %s was replaced by another device just now", path);

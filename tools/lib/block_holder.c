@@ -2,9 +2,10 @@
 /*
  * Who else has a disk.
  *
- * A block device: the kernel's own exclusive openers (mounts, swap, RAID, device mapper) are found by asking for exclusiveness. A file: a lease is
- * only given while nobody has it open for writing, or (a write lease) at all, and that counts the loop driver, so that no list of anything
- * has to be read when all is well. Both are tests, not locks: what keeps two guests apart is the manager's own table.
+ * A block device: the kernel's own exclusive openers (mounts, swap, RAID, device mapper) are found by asking for
+ * exclusiveness. A file: a lease is only given while nobody has it open for writing, or (a write lease) at all, and that
+ * counts the loop driver, so that no list of anything has to be read when all is well. Both are tests, not locks: what keeps
+ * two guests apart is the manager's own table.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -38,7 +39,8 @@ static void unescape(char *s)
 	*out = '\0';
 }
 
-bool block_find_mount(FILE *mountinfo, bool (*match)(dev_t dev, const void *arg), const void *arg, char *where, size_t size, bool *writable)
+bool block_find_mount(
+	FILE *mountinfo, bool (*match)(dev_t dev, const void *arg), const void *arg, char *where, size_t size, bool *writable)
 {
 	char *line = NULL;
 	size_t cap = 0;
@@ -127,7 +129,8 @@ static bool loop_of_file(int fd, dev_t dev, const struct loop_info64 *info, void
 		snprintf(s->text, s->size, "is mounted in Domain 0 on %s (by /dev/loop%u): unmount it first", where, minor(dev));
 		s->found = writable || !reads ? HOLDER_OTHER : HOLDER_MOUNT_RO;
 	} else {
-		snprintf(s->text, s->size, "is in use in Domain 0 by /dev/loop%u: `losetup -d /dev/loop%u` first", minor(dev), minor(dev));
+		snprintf(s->text, s->size, "is in use in Domain 0 by /dev/loop%u: `losetup -d /dev/loop%u` first", minor(dev),
+			minor(dev));
 		s->found = reads ? HOLDER_READERS : HOLDER_OTHER;
 	}
 	return s->found == HOLDER_READERS;
@@ -162,8 +165,8 @@ static void search_process(struct search *s, const char *pid)
 		struct stat st;
 		FILE *f;
 
-		if (fstatat(dirfd(dir), d->d_name, &st, 0) || !S_ISREG(st.st_mode) || st.st_dev != s->id->dev || st.st_ino != s->id->ino ||
-		    atol(pid) == getpid())
+		if (fstatat(dirfd(dir), d->d_name, &st, 0) || !S_ISREG(st.st_mode) || st.st_dev != s->id->dev ||
+			st.st_ino != s->id->ino || atol(pid) == getpid())
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/comm", pid);
 		f = fopen(path, "re");

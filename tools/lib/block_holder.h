@@ -22,9 +22,10 @@ enum block_holder block_find_holder(const struct block_id *id, char *text, size_
 void block_each_loop(bool (*fn)(int fd, dev_t dev, const struct loop_info64 *info, void *arg), void *arg);
 
 /*
- * Where the device (or, of a whole disk, one of its partitions) is mounted, from a file in the form of /proc/self/mountinfo. match(dev, arg) says if a mount's
- * device counts. False: nowhere. *writable: mounted read-write.
+ * Where the device (or, of a whole disk, one of its partitions) is mounted, from a file in the form of /proc/self/mountinfo.
+ * match(dev, arg) says if a mount's device counts. False: nowhere. *writable: mounted read-write.
  */
-bool block_find_mount(FILE *mountinfo, bool (*match)(dev_t dev, const void *arg), const void *arg, char *where, size_t size, bool *writable);
+bool block_find_mount(
+	FILE *mountinfo, bool (*match)(dev_t dev, const void *arg), const void *arg, char *where, size_t size, bool *writable);
 
 #endif

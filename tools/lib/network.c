@@ -220,7 +220,8 @@ int net_change(int fd, unsigned int index, const struct net_change *c)
 int net_port_guard(int fd, unsigned int index, const uint8_t mac[6])
 {
 	struct ifinfomsg link = { .ifi_index = (int)index };
-	struct ndmsg neighbour = { .ndm_family = AF_BRIDGE, .ndm_ifindex = (int)index, .ndm_state = NUD_NOARP, .ndm_flags = NTF_MASTER };
+	struct ndmsg neighbour = {
+		.ndm_family = AF_BRIDGE, .ndm_ifindex = (int)index, .ndm_state = NUD_NOARP, .ndm_flags = NTF_MASTER};
 	struct request r;
 	struct rtattr *info, *data;
 	int rc;

@@ -48,7 +48,11 @@ int uevent_parse(char *buf, size_t len, struct uevent *u)
 			if (value(p, keys[i]))
 				found[i] = value(p, keys[i]);
 	slash = strrchr(found[2], '/');
-	*u = (struct uevent){ .action = found[0], .subsystem = found[1], .device = slash ? slash + 1 : found[2], .path = found[3], .vif = found[4] };
+	*u = (struct uevent){.action = found[0],
+		.subsystem = found[1],
+		.device = slash ? slash + 1 : found[2],
+		.path = found[3],
+		.vif = found[4]};
 	return *u->action ? 0 : -EINVAL;
 }
 

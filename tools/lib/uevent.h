@@ -18,8 +18,8 @@ struct uevent {
 /* A non-blocking socket that gets the kernel's events, with a buffer of a megabyte. The descriptor or -errno and a message. */
 int uevent_open(struct err *e);
 /*
- * The next event; buf must outlive *u. -EAGAIN: none; -ENOBUFS: some were lost; other errors as recv() gives them. What is not from the kernel, or makes no sense, is
- * passed over.
+ * The next event; buf must outlive *u. -EAGAIN: none; -ENOBUFS: some were lost; other errors as recv() gives them. What is not
+ * from the kernel, or makes no sense, is passed over.
  */
 int uevent_next(int fd, char *buf, size_t size, struct uevent *u);
 /* Take a message of len bytes apart; it is made to end with a 0 (buf has room for len + 1). -EINVAL: none of the kernel's. */

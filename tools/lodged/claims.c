@@ -2,8 +2,8 @@
 /*
  * Claims: one node per thing that is claimed, found in a tree, with the list of those who have it.
  *
- * A partition and the disk that it is on stand in each other's way: a claim of a partition is also noted, as a part, on the node of the disk. Two parts
- * of one disk agree with each other.
+ * A partition and the disk that it is on stand in each other's way: a claim of a partition is also noted, as a part, on the
+ * node of the disk. Two parts of one disk agree with each other.
  */
 #include <errno.h>
 #include <lodged/claims.h>
@@ -65,11 +65,14 @@ static int refuse(const struct claim *holder, const char *what, struct err *e)
 		return err_set(e, EADDRINUSE, "mac-in-use", "the MAC address %s belongs to the guest %s", what, holder->guest->name);
 	if (holder->mode == CLAIM_WRITE)
 		return err_set(e, EBUSY, "disk-in-use", "the disk %s is open for writing by the guest %s", what, holder->guest->name);
-	return err_set(e, EBUSY, "disk-in-use", "the disk %s is in use by the guest %s, so that this one could only have it read-only or "
-		       "(mode w!) shared", what, holder->guest->name);
+	return err_set(e, EBUSY, "disk-in-use",
+		"the disk %s is in use by the guest %s, so that this one could only have it read-only or "
+		"(mode w!) shared",
+		what, holder->guest->name);
 }
 
-static int check(uint64_t a, uint64_t b, enum claim_kind kind, const struct guest *g, enum claim_mode mode, bool part, const char *what, struct err *e)
+static int check(uint64_t a, uint64_t b, enum claim_kind kind, const struct guest *g, enum claim_mode mode, bool part,
+	const char *what, struct err *e)
 {
 	struct thing key = { .kind = kind, .a = a, .b = b }, **t = tfind(&key, &things, compare);
 
@@ -94,7 +97,12 @@ static int add(uint64_t a, uint64_t b, enum claim_kind kind, struct guest *g, en
 		goto none;
 	if (*node != t)
 		free(t);
-	*c = (struct claim){ .thing = *node, .guest = g, .mode = mode, .part = part, .next_holder = (*node)->holders, .next_of_guest = g->claims };
+	*c = (struct claim){.thing = *node,
+		.guest = g,
+		.mode = mode,
+		.part = part,
+		.next_holder = (*node)->holders,
+		.next_of_guest = g->claims};
 	(*node)->holders = c;
 	g->claims = c;
 	return 0;

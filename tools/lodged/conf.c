@@ -16,7 +16,12 @@
 
 void conf_defaults(struct conf *c)
 {
-	*c = (struct conf){ .network = true, .bridge = "lodge0", .prefix = PREFIX_DEFAULT, .domain = "lodge.internal", .nat = true, .resolv_conf = "/etc/resolv.conf" };
+	*c = (struct conf){.network = true,
+		.bridge = "lodge0",
+		.prefix = PREFIX_DEFAULT,
+		.domain = "lodge.internal",
+		.nat = true,
+		.resolv_conf = "/etc/resolv.conf"};
 }
 
 static int set_bool(bool *out, const char *v)
@@ -136,8 +141,10 @@ static int parse_line(struct conf *c, const char *name, int number, char *line, 
 	}
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		if (!strcmp(key, settings[i].key))
-			return settings[i].set(c, value) ? err_set_at(e, name, number, EINVAL, "bad-settings", "%s: found `%.80s`, expected %s", key,
-								      value, settings[i].expected) : 0;
+			return settings[i].set(c, value)
+				       ? err_set_at(e, name, number, EINVAL, "bad-settings", "%s: found `%.80s`, expected %s", key,
+						 value, settings[i].expected)
+				       : 0;
 	return err_set_at(e, name, number, EINVAL, "bad-settings", "there is no setting `%.80s`", key);
 }
 
@@ -174,6 +181,7 @@ int conf_load(struct conf *c, const char *path, struct err *e)
 	n = read(fd, text, sizeof(text));
 	close(fd);
 	if (n < 0 || n > FILE_MAX)
-		return err_set(e, n < 0 ? errno : EFBIG, "bad-settings", "%s cannot be read, or is longer than %d bytes", path, FILE_MAX);
+		return err_set(
+			e, n < 0 ? errno : EFBIG, "bad-settings", "%s cannot be read, or is longer than %d bytes", path, FILE_MAX);
 	return conf_parse(c, path, text, (size_t)n, e);
 }

@@ -2,8 +2,9 @@
 /*
  * From a definition to a running guest.
  *
- * The order decides what a manager that was killed finds: first the record in the store (state "building"), then whatever needs undoing — loop devices with
- * the guest's tag, a domain with the guest's UUID, nodes —, last the state "running". Until then, the next manager takes all of it down.
+ * The order decides what a manager that was killed finds: first the record in the store (state "building"), then whatever
+ * needs undoing — loop devices with the guest's tag, a domain with the guest's UUID, nodes —, last the state "running". Until
+ * then, the next manager takes all of it down.
  */
 #include <errno.h>
 #include <lib/build.h>
@@ -27,7 +28,8 @@
 static int check_type(const struct definition *d, struct err *e)
 {
 	if (d->type != GUEST_PV)
-		return err_set(e, EOPNOTSUPP, "not-supported", "guests of the type %s are not supported yet; type = \"pv\" is", guest_type_name(d->type));
+		return err_set(e, EOPNOTSUPP, "not-supported", "guests of the type %s are not supported yet; type = \"pv\" is",
+			guest_type_name(d->type));
 	if (!d->kernel)
 		return err_set(e, EINVAL, "no-kernel", "the definition names no kernel");
 	return 0;
@@ -53,8 +55,8 @@ static int check_cpus(struct session *s, const struct definition *d, struct err 
 		for (uint32_t cpu = 0; cpu < info.nr_cpus && cpu < CPU_BITS; cpu++)
 			any |= bits[cpu / 8] >> cpu % 8 & 1;
 		if (!any)
-			return err_set(e, EINVAL, "bad-definition", "cpus: the machine has none of the processors %s (it has 0 to %u)", d->cpus[i],
-				       info.nr_cpus - 1);
+			return err_set(e, EINVAL, "bad-definition",
+				"cpus: the machine has none of the processors %s (it has 0 to %u)", d->cpus[i], info.nr_cpus - 1);
 	}
 	return 0;
 }
@@ -156,10 +158,17 @@ static int make_domain(struct session *s, struct guest *g, const struct definiti
 }
 
 /* The nodes; with them the kernel's backends set to work. */
-static int publish(struct session *s, struct guest *g, const struct definition *d, const struct devices *dev, const struct build_result *built, struct err *e)
+static int publish(struct session *s, struct guest *g, const struct definition *d, const struct devices *dev,
+	const struct build_result *built, struct err *e)
 {
-	struct nodes n = { .def = d, .uuid = g->uuid_text, .domid = g->domid, .built = built, .disks = dev->disks, .bridges = dev->bridges,
-			   .guarded = dev->guarded, .start_time = (uint64_t)time(NULL) };
+	struct nodes n = {.def = d,
+		.uuid = g->uuid_text,
+		.domid = g->domid,
+		.built = built,
+		.disks = dev->disks,
+		.bridges = dev->bridges,
+		.guarded = dev->guarded,
+		.start_time = (uint64_t)time(NULL)};
 	struct hub_wait *waits = devices_begin(d, g->domid);
 	int rc;
 

@@ -37,7 +37,8 @@ static void problem(struct check *c, struct err *e, int line)
 static int check_disk_kind(const struct disk *d, struct err *e)
 {
 	if (definition_vdev_number(d->vdev) < 0)
-		return err_set(e, EINVAL, "bad-disk", "there is no disk name `%s`: expected one like xvda, xvdb1, sda or hdc", d->vdev);
+		return err_set(
+			e, EINVAL, "bad-disk", "there is no disk name `%s`: expected one like xvda, xvdb1, sda or hdc", d->vdev);
 	if (d->format == DISK_EMPTY || !d->target)
 		return d->cdrom ? 0 : err_set(e, EINVAL, "bad-disk", "the disk %s has no image", d->vdev);
 	if (d->format != DISK_RAW)
@@ -64,7 +65,11 @@ static int check_disk(struct check *c, const struct disk *d, struct err *e)
 	if (rc)
 		return rc;
 	key = claim_disk_key(&id);
-	rc = registry_claim(c->claim ? c->g : NULL, &key, d->readonly ? CLAIM_READ : d->shared ? CLAIM_SHARED : CLAIM_WRITE, d->target, e);
+	rc = registry_claim(c->claim ? c->g : NULL, &key,
+		d->readonly ? CLAIM_READ
+		: d->shared ? CLAIM_SHARED
+			    : CLAIM_WRITE,
+		d->target, e);
 	if (rc || d->shared)
 		return rc;
 	return block_check_free(d->target, &id, !d->readonly, e);
@@ -95,8 +100,10 @@ static int check_nic(struct check *c, size_t i, struct err *e)
 	if (!n->bridge)
 		return lan_bridge(e) ? 0 : -e->error;
 	if (!net_index(n->bridge))
-		return err_set(e, ENODEV, "no-bridge", "there is no bridge %s; make it with `ip link add %s type bridge`, or leave bridge= out for the "
-			       "default network", n->bridge, n->bridge);
+		return err_set(e, ENODEV, "no-bridge",
+			"there is no bridge %s; make it with `ip link add %s type bridge`, or leave bridge= out for the "
+			"default network",
+			n->bridge, n->bridge);
 	return net_is_bridge(n->bridge) ? 0 : err_set(e, ENODEV, "no-bridge", "the interface %s is not a bridge", n->bridge);
 }
 
@@ -214,7 +221,8 @@ int devices_wait(const struct definition *d, int domid, struct hub_wait *waits, 
 			rc = run_block_script(&d->disks[i], domid, e);
 	for (size_t i = 0; i < d->nnics && !rc; i++) {
 		if (!hub_wait(&waits[i], d->nics[i].script ? CONNECT_PATIENCE : CONNECT_PATIENCE_OURS, NULL))
-			rc = err_set(e, ETIMEDOUT, "bad-network", "the kernel made no interface for network %zu of the guest: does `dmesg` of Domain 0 say why?", i);
+			rc = err_set(e, ETIMEDOUT, "bad-network",
+				"the kernel made no interface for network %zu of the guest: does `dmesg` of Domain 0 say why?", i);
 		else if (waits[i].e.error) {
 			*e = waits[i].e;
 			rc = -e->error;

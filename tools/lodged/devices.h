@@ -12,8 +12,8 @@
 typedef bool problem_fn(const struct err *e, void *ctx);
 
 /*
- * Everything about disks and networks that can be wrong, one after the other, until fn has enough. g: not in its own way; NULL: a guest that is not there.
- * claim: what is free is claimed for g.
+ * Everything about disks and networks that can be wrong, one after the other, until fn has enough. g: not in its own way;
+ * NULL: a guest that is not there. claim: what is free is claimed for g.
  */
 void devices_check(const struct definition *d, struct guest *g, bool claim, problem_fn *fn, void *ctx);
 
@@ -28,7 +28,8 @@ int devices_attach(const struct definition *d, const char *uuid, struct devices 
 void devices_free(struct devices *dev);
 
 /*
- * Before nodes_write() begin (NULL: no memory); afterwards wait until all interfaces are connected and the scripts of disks have run, or cancel.
+ * Before nodes_write() begin (NULL: no memory); afterwards wait until all interfaces are connected and the scripts of disks
+ * have run, or cancel.
  */
 struct hub_wait *devices_begin(const struct definition *d, int domid);
 void devices_cancel(const struct definition *d, struct hub_wait *waits);

@@ -2,8 +2,9 @@
 /*
  * Disks and networks of one guest, when it goes.
  *
- * What there is to take down is learnt from the backends' part of the store, not from the definition, so that the left-overs of an interrupted create go the same
- * way. A backend goes as soon as its frontend's nodes have gone; that it has, the kernel says ("remove").
+ * What there is to take down is learnt from the backends' part of the store, not from the definition, so that the left-overs
+ * of an interrupted create go the same way. A backend goes as soon as its frontend's nodes have gone; that it has, the kernel
+ * says ("remove").
  */
 #include <lodged/devices.h>
 #include <lodged/hub.h>

@@ -47,16 +47,17 @@ int dnsmasq_config(const struct dnsmasq *d, char *text, unsigned long size)
 	inet_ntop(AF_INET, &network, net, sizeof(net));
 	inet_ntop(AF_INET, &mask, netmask, sizeof(netmask));
 	/*
-	 * Only who is in the list of hosts gets an address, at once (no-ping), and for as long as it wants. Names come from the manager alone: a guest that calls itself
-	 * like another one is not listened to.
+	 * Only who is in the list of hosts gets an address, at once (no-ping), and for as long as it wants. Names come from
+	 * the manager alone: a guest that calls itself like another one is not listened to.
 	 */
 	n = snprintf(text, size,
-		     "# Written by lodged; changes are overwritten.\n"
-		     "user=%s\ninterface=%s\nexcept-interface=lo\nbind-dynamic\nno-hosts\n"
-		     "pid-file=%s/dnsmasq.pid\ndhcp-leasefile=%s/leases\n"
-		     "dhcp-range=%s,static,%s,12h\ndhcp-hostsdir=%s\ndhcp-authoritative\ndhcp-rapid-commit\ndhcp-ignore-names\nno-ping\ndhcp-lease-max=65536\n"
-		     "hostsdir=%s\nexpand-hosts\ndomain=%s\nlocal=/%s/\ndomain-needed\nbogus-priv\n",
-		     user(), d->bridge, d->dir, d->dir, net, netmask, d->hosts, d->names, d->domain, d->domain);
+		"# Written by lodged; changes are overwritten.\n"
+		"user=%s\ninterface=%s\nexcept-interface=lo\nbind-dynamic\nno-hosts\n"
+		"pid-file=%s/dnsmasq.pid\ndhcp-leasefile=%s/leases\n"
+		"dhcp-range=%s,static,%s,12h\ndhcp-hostsdir=%s\ndhcp-authoritative\ndhcp-rapid-commit\ndhcp-ignore-names\nno-"
+		"ping\ndhcp-lease-max=65536\n"
+		"hostsdir=%s\nexpand-hosts\ndomain=%s\nlocal=/%s/\ndomain-needed\nbogus-priv\n",
+		user(), d->bridge, d->dir, d->dir, net, netmask, d->hosts, d->names, d->domain, d->domain);
 	return n < 0 || (unsigned long)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -160,14 +161,16 @@ int dnsmasq_start(const struct dnsmasq *d, struct err *e)
 		return err_set(e, -rc, "no-network", "cannot write %s: %s", path, strerror(-rc));
 	pid = spawn_start(argv, LOG);
 	if (pid == -ENOENT)
-		return err_set(e, ENOENT, "no-network", "there is no dnsmasq for the default network: `apt-get install dnsmasq-base`");
+		return err_set(
+			e, ENOENT, "no-network", "there is no dnsmasq for the default network: `apt-get install dnsmasq-base`");
 	fd = pid < 0 ? (int)pid : open_pid(pid);
 	if (fd < 0)
 		return err_set(e, pid < 0 ? -(int)pid : errno, "no-network", "dnsmasq cannot be started");
 	if (wait_end(fd, START_MS)) {
 		waitpid(pid, NULL, 0);
 		close(fd);
-		return err_set(e, EIO, "no-network", "dnsmasq ends at once; %s says why (does another program serve DNS or DHCP on all interfaces?)", LOG);
+		return err_set(e, EIO, "no-network",
+			"dnsmasq ends at once; %s says why (does another program serve DNS or DHCP on all interfaces?)", LOG);
 	}
 	return fd;
 }

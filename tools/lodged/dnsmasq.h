@@ -16,7 +16,10 @@ struct dnsmasq {
 
 /* The text of its configuration file. */
 int dnsmasq_config(const struct dnsmasq *d, char *text, unsigned long size);
-/* One that runs with just this configuration, or a new one. A pidfd, which becomes readable when it ends; or -errno and a message ("no-network"). */
+/*
+ * One that runs with just this configuration, or a new one. A pidfd, which becomes readable when it ends; or -errno and a
+ * message ("no-network").
+ */
 int dnsmasq_start(const struct dnsmasq *d, struct err *e);
 /* Have it read all addresses anew. */
 void dnsmasq_reload(const struct dnsmasq *d);

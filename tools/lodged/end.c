@@ -13,8 +13,9 @@
 #define GONE_LAST_NS	20000000L
 
 /*
- * Give the daemons that serve the domain a moment to let go of its pages, so that the hypervisor can forget it. Nothing announces that; it takes them a fraction of a
- * millisecond. Whoever still has some after 30 keeps an empty shell of the domain, which does no harm.
+ * Give the daemons that serve the domain a moment to let go of its pages, so that the hypervisor can forget it. Nothing
+ * announces that; it takes them a fraction of a millisecond. Whoever still has some after 30 keeps an empty shell of the
+ * domain, which does no harm.
  */
 static void await_gone(struct session *s, int domid)
 {

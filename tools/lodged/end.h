@@ -8,8 +8,8 @@
 #include <lodged/session.h>
 
 /*
- * Take down the domain (if there is one), its devices and its nodes, whatever state they are in. Goes on after errors, which are logged. The record, the name
- * and the claims stay. d: what it was made from, when that is known.
+ * Take down the domain (if there is one), its devices and its nodes, whatever state they are in. Goes on after errors, which
+ * are logged. The record, the name and the claims stay. d: what it was made from, when that is known.
  */
 void end_domain(struct session *s, struct guest *g, const struct definition *d);
 /* The guest is no more: record, name, claims. */

@@ -2,8 +2,9 @@
 /*
  * The default network.
  *
- * One thread makes it and keeps it: a bridge with an address, forwarding with address translation in an nftables table of our own, dnsmasq. Every step finds done what
- * an earlier manager has done. What is missing is tried again when somebody asks for the network (lan_bridge()).
+ * One thread makes it and keeps it: a bridge with an address, forwarding with address translation in an nftables table of our
+ * own, dnsmasq. Every step finds done what an earlier manager has done. What is missing is tried again when somebody asks for
+ * the network (lan_bridge()).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -186,7 +187,8 @@ const char *lan_bridge(struct err *e)
 	if (state == UP)
 		name = conf.bridge;
 	else if (state == OFF)
-		err_set(e, ENETDOWN, "no-network", "the default network is switched off in /etc/lodge/lodged.conf: name a bridge with bridge=");
+		err_set(e, ENETDOWN, "no-network",
+			"the default network is switched off in /etc/lodge/lodged.conf: name a bridge with bridge=");
 	else if (state == PENDING)
 		err_set(e, ENETDOWN, "no-network", "the default network is not up yet: try again, or name a bridge with bridge=");
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The default network: a bridge of Domain 0 with DHCP, names and a way out, for guests that name no bridge of their own. Made of the kernel's bridge,
- * dnsmasq and nftables; set up when the manager starts, and left alone by its end.
+ * The default network: a bridge of Domain 0 with DHCP, names and a way out, for guests that name no bridge of their own. Made
+ * of the kernel's bridge, dnsmasq and nftables; set up when the manager starts, and left alone by its end.
  */
 #ifndef LODGED_LAN_H
 #define LODGED_LAN_H
@@ -17,7 +17,8 @@ const char *lan_bridge(struct err *e);
 /* Its name whatever its state; NULL: it is switched off. */
 const char *lan_name(void);
 /*
- * An address for the MAC address: always the same, and known to DHCP; name (NULL: none) is resolved to it from now on. "no-network": none is free.
+ * An address for the MAC address: always the same, and known to DHCP; name (NULL: none) is resolved to it from now on.
+ * "no-network": none is free.
  */
 int lan_attach(const char *mac, const char *name, struct err *e);
 /* The name is not resolved any more; the address stays reserved. */

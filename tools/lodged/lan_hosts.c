@@ -2,8 +2,9 @@
 /*
  * Addresses of the default network.
  *
- * A slot per address. Where a MAC address's search for a free one begins follows from the MAC address itself, so that even without the files it mostly gets the same
- * again. A slot is given away only when none is free, and then one whose owner does not run.
+ * A slot per address. Where a MAC address's search for a free one begins follows from the MAC address itself, so that even
+ * without the files it mostly gets the same again. A slot is given away only when none is free, and then one whose owner does
+ * not run.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -228,8 +229,10 @@ int lan_hosts_attach(const char *mac, const char *name, bool *taken_over, struct
 	rc = n && slots ? attach(n, name, taken_over) : -EINVAL;
 	pthread_mutex_unlock(&lock);
 	if (rc == -EADDRNOTAVAIL)
-		return err_set(e, EADDRNOTAVAIL, "no-network", "all %u addresses of the default network are in use (network= in /etc/lodge/lodged.conf "
-			       "makes it larger)", nslots - 3);
+		return err_set(e, EADDRNOTAVAIL, "no-network",
+			"all %u addresses of the default network are in use (network= in /etc/lodge/lodged.conf "
+			"makes it larger)",
+			nslots - 3);
 	return rc ? err_set(e, -rc, "no-network", "the address of %s cannot be noted: %s", mac, strerror(-rc)) : 0;
 }
 

@@ -115,7 +115,8 @@ static int choose(int fd, struct conf *c, unsigned int index, const char *file, 
 		}
 	}
 	c->address = 0;
-	return err_set(e, EADDRINUSE, "no-network", "no free network 10.x.y.0/%u was found: name one with network= in " CONF_FILE, c->prefix);
+	return err_set(e, EADDRINUSE, "no-network", "no free network 10.x.y.0/%u was found: name one with network= in " CONF_FILE,
+		c->prefix);
 }
 
 static int make_bridge(int fd, const char *name, unsigned int *index, struct err *e)
@@ -131,7 +132,8 @@ static int make_bridge(int fd, const char *name, unsigned int *index, struct err
 	if (rc && rc != -EEXIST)
 		return err_set(e, -rc, "no-network", "the bridge %s cannot be made: %s", name, strerror(-rc));
 	if (!net_is_bridge(name))
-		return err_set(e, EEXIST, "no-network", "the interface %s is not a bridge: bridge= in " CONF_FILE " names another", name);
+		return err_set(
+			e, EEXIST, "no-network", "the interface %s is not a bridge: bridge= in " CONF_FILE " names another", name);
 	*index = net_index(name);
 	rc = net_change(fd, *index, &up);
 	return rc ? err_set(e, -rc, "no-network", "the bridge %s cannot be set up: %s", name, strerror(-rc)) : 0;
@@ -198,7 +200,8 @@ int lan_setup_nat(const struct conf *c, struct err *e)
 	rc = spawn_run(argv, NULL, rules, NETWORK_LOG, 30);
 	if (rc == -ENOENT)
 		return err_set(e, ENOENT, "no-network", "there is no nft for the guests' way out: `apt-get install nftables`");
-	return rc ? err_set(e, EIO, "no-network", "nft does not accept the rules for the guests' way out; " NETWORK_LOG " says why") : 0;
+	return rc ? err_set(e, EIO, "no-network", "nft does not accept the rules for the guests' way out; " NETWORK_LOG " says why")
+		  : 0;
 }
 
 int lan_setup_resolver(const struct conf *c, struct err *e)

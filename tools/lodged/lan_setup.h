@@ -6,8 +6,8 @@
 #include <lodged/conf.h>
 
 /*
- * The bridge, up, with an address: the one it has, else the one of the settings, else the one noted in the file, else a network that the machine knows nothing
- * of. conf->address and ->prefix become what it is.
+ * The bridge, up, with an address: the one it has, else the one of the settings, else the one noted in the file, else a
+ * network that the machine knows nothing of. conf->address and ->prefix become what it is.
  */
 int lan_setup_bridge(struct conf *c, const char *file, struct err *e);
 /* Forwarding, and our nftables table. */

@@ -2,9 +2,10 @@
 /*
  * Life-cycle: what follows when a guest ends by itself.
  *
- * The store announces the end of some domain (@releaseDomain), not of which, so that each announcement is followed by a look at all domains; whoever of ours
- * does not run is queued, and one of a few threads does what its definition says. A restart is noted in the record (`again`) before the old domain is
- * touched, so that a manager that is killed in between leaves it to the next one.
+ * The store announces the end of some domain (@releaseDomain), not of which, so that each announcement is followed by a look
+ * at all domains; whoever of ours does not run is queued, and one of a few threads does what its definition says. A restart is
+ * noted in the record (`again`) before the old domain is touched, so that a manager that is killed in between leaves it to the
+ * next one.
  */
 #include <errno.h>
 #include <lodged/create.h>
@@ -84,7 +85,8 @@ static bool too_quick(struct session *s, struct guest *g)
 	struct record r = { .quick = 0 };
 	uint64_t started = 0;
 
-	if (store_read_u64(s->store, &started, "/vm/%s/start_time", g->uuid_text) || (uint64_t)time(NULL) - started >= QUICK_SECONDS) {
+	if (store_read_u64(s->store, &started, "/vm/%s/start_time", g->uuid_text) ||
+		(uint64_t)time(NULL) - started >= QUICK_SECONDS) {
 		record_set_quick(s->store, g->uuid_text, 0);
 		return false;
 	}
@@ -177,8 +179,9 @@ static void take_place(struct session *s, const struct definition *d, const uint
 }
 
 /*
- * The domain that has ended stays under another name and UUID, without devices, and a new one takes its place. A manager that is killed on the way leaves
- * two records of which only that with a domain counts, or the old one with the mark `again`, from which its successor goes on.
+ * The domain that has ended stays under another name and UUID, without devices, and a new one takes its place. A manager that
+ * is killed on the way leaves two records of which only that with a domain counts, or the old one with the mark `again`, from
+ * which its successor goes on.
  */
 static void rename_restart(struct session *s, struct guest *g, struct definition *d, int reason)
 {
@@ -262,7 +265,8 @@ static void look_after(struct session *s, struct guest *g)
 	if (!rc)
 		act(s, g, d, life_reason_of(&info));
 	else
-		log_line("%s: domain %d has ended, but its definition cannot be read (%s): it stays", g->name, g->domid, strerror(-rc));
+		log_line("%s: domain %d has ended, but its definition cannot be read (%s): it stays", g->name, g->domid,
+			strerror(-rc));
 	definition_free(d);
 }
 

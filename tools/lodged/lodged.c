@@ -2,9 +2,10 @@
 /*
  * lodged: the manager of guests.
  *
- * Threads, each of which waits for one thing: the main one for connections, one for each of these for requests, one for the ends of domains and two that act
- * on them, one for the kernel's devices, one for the default network. What they share is the registry (registry.c). Nothing that matters lives
- * in this process alone: it may be killed at any moment, and recover() sorts out what it was in the middle of.
+ * Threads, each of which waits for one thing: the main one for connections, one for each of these for requests, one for the
+ * ends of domains and two that act on them, one for the kernel's devices, one for the default network. What they share is the
+ * registry (registry.c). Nothing that matters lives in this process alone: it may be killed at any moment, and recover() sorts
+ * out what it was in the middle of.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -108,7 +109,10 @@ int main(int argc, char **argv)
 		return fail(&e);
 	nodes_init(s.store);
 	lan_start(&conf);
-	/* Clients can connect already, and are answered once it is known what there is. To take down a device, one has to hear of its end. */
+	/*
+	 * Clients can connect already, and are answered once it is known what there is. To take down a device, one has to hear
+	 * of its end.
+	 */
 	if (vif_start(&e) || recover(&s, &e) || life_start(&e))
 		return fail(&e);
 	session_close(&s);

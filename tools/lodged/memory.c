@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Machine memory for new guests: who is being built has a promise; who comes when promises stand in the way waits until they are kept. */
+/* Machine memory for new guests: who is being built has a promise; whoever comes when promises stand in the way waits. */
 #include <errno.h>
 #include <lodged/memory.h>
 #include <pthread.h>
@@ -32,9 +32,11 @@ static int missing(const struct definition *d, uint64_t available, struct err *e
 {
 	uint64_t need = memory_needed(d);
 
-	return err_set(e, ENOMEM, "no-memory", "%s needs %llu MiB of memory, %llu MiB are free: %llu MiB are missing (end a guest, or start Domain 0 with less: dom0_mem=)",
-		       d->name, (unsigned long long)(need + 1023) / 1024, (unsigned long long)available / 1024,
-		       (unsigned long long)(need - available + 1023) / 1024);
+	return err_set(e, ENOMEM, "no-memory",
+		"%s needs %llu MiB of memory, %llu MiB are free: %llu MiB are missing (end a guest, or start Domain 0 with less: "
+		"dom0_mem=)",
+		d->name, (unsigned long long)(need + 1023) / 1024, (unsigned long long)available / 1024,
+		(unsigned long long)(need - available + 1023) / 1024);
 }
 
 int memory_check(struct session *s, const struct definition *d, uint64_t *available, struct err *e)

@@ -11,8 +11,8 @@ uint64_t memory_needed(const struct definition *d);
 /* "no-memory": how much is missing. *available (may be NULL): what is there for a new guest now. Promises nothing. */
 int memory_check(struct session *s, const struct definition *d, uint64_t *available, struct err *e);
 /*
- * The same as a promise, so that guests that are built at the same time do not count on the same memory. It is kept by memory_release() (the guest has it, or is
- * not going to).
+ * The same as a promise, so that guests that are built at the same time do not count on the same memory. It is kept by
+ * memory_release() (the guest has it, or is not going to).
  */
 int memory_reserve(struct session *s, const struct definition *d, struct err *e);
 void memory_release(const struct definition *d);

@@ -71,8 +71,10 @@ static int ask(struct session *s, const struct target *t, const char *node, cons
 		rc = await_taken(s, t->domid, node);
 	if (rc == -ETIMEDOUT) {
 		store_write(s->store, "", "/local/domain/%d/control/%s", t->domid, node);
-		return err_set(e, EOPNOTSUPP, "no-driver", "the guest %s does not take the request (%s): its kernel has no driver for that, is still "
-			       "starting, or hangs; `lodge destroy` ends it at once", t->name, request);
+		return err_set(e, EOPNOTSUPP, "no-driver",
+			"the guest %s does not take the request (%s): its kernel has no driver for that, is still "
+			"starting, or hangs; `lodge destroy` ends it at once",
+			t->name, request);
 	}
 	return rc ? session_store_error(e, rc, "asking the guest") : 0;
 }
@@ -94,7 +96,8 @@ static int await_end(struct guest *g, unsigned int ends, long long seconds, stru
 			return 0;
 		in_time = registry_wait(&seen, &deadline);
 		if (!in_time)
-			return err_set(e, ETIMEDOUT, "timeout", "the guest %s has been asked, but has not ended within %lld seconds", v->name, seconds);
+			return err_set(e, ETIMEDOUT, "timeout",
+				"the guest %s has been asked, but has not ended within %lld seconds", v->name, seconds);
 	}
 }
 

@@ -155,7 +155,8 @@ static void cpus_text(const uint8_t *bits, uint32_t limit, char *text, size_t si
 			end++;
 		count += end - i;
 		if (end > i && len < size)
-			len += (size_t)snprintf(text + len, size - len, end - i == 1 ? "%s%u" : "%s%u-%u", len ? "," : "", i, end - 1);
+			len += (size_t)snprintf(
+				text + len, size - len, end - i == 1 ? "%s%u" : "%s%u-%u", len ? "," : "", i, end - 1);
 	}
 	if (count == limit)
 		snprintf(text, size, "all");
@@ -172,8 +173,17 @@ static json_t *vcpu_json(struct session *s, int domid, uint32_t vcpu, uint32_t l
 
 	if (hv_vcpu_info(s->hv, (uint16_t)domid, vcpu, &v))
 		return NULL;
-	j = json_pack("{s:i, s:s, s:s, s:I}", "vcpu", (int)vcpu, "state", !v.online ? "offline" : v.running ? "running" : v.blocked ? "blocked" : "paused",
-		      "flags", !v.online ? "--p" : v.running ? "r--" : v.blocked ? "-b-" : "---", "cpu_time_ns", (json_int_t)v.cpu_time);
+	j = json_pack("{s:i, s:s, s:s, s:I}", "vcpu", (int)vcpu, "state",
+		!v.online   ? "offline"
+		: v.running ? "running"
+		: v.blocked ? "blocked"
+			    : "paused",
+		"flags",
+		!v.online   ? "--p"
+		: v.running ? "r--"
+		: v.blocked ? "-b-"
+			    : "---",
+		"cpu_time_ns", (json_int_t)v.cpu_time);
 	if (v.online && v.cpu != ~0U)
 		json_object_set_new(j, "cpu", json_integer(v.cpu));
 	if (!hv_vcpu_get_affinity(s->hv, (uint16_t)domid, vcpu, hard, soft, CPU_BITS)) {
@@ -219,7 +229,8 @@ static json_t *disk_json(struct session *s, int domid, const struct disk *d)
 {
 	int id = definition_vdev_number(d->vdev);
 	char *physical = store_read(s->store, "/local/domain/%u/backend/vbd/%d/%d/physical-device", nodes_backend(), domid, id);
-	json_t *j = json_pack("{s:s, s:b, s:s}", "vdev", d->vdev, "readonly", d->readonly, "state", device_state(s, domid, "vbd", id));
+	json_t *j =
+		json_pack("{s:s, s:b, s:s}", "vdev", d->vdev, "readonly", d->readonly, "state", device_state(s, domid, "vbd", id));
 	unsigned int maj, min;
 	char device[128];
 
@@ -279,7 +290,8 @@ int method_info(struct session *s, const json_t *params, json_t **result, struct
 		return rc;
 	if (t.domid < 0) {
 		target_put(&t);
-		return err_set(e, EINVAL, "wrong-state", "the guest %s has no domain at the moment: it is being made or taken down", t.name);
+		return err_set(e, EINVAL, "wrong-state", "the guest %s has no domain at the moment: it is being made or taken down",
+			t.name);
 	}
 	j = guest_json(s, &t.info);
 	up = uptime_json(s, &t.info);

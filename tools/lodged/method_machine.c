@@ -28,8 +28,8 @@ static json_t *hypervisor_json(struct session *s)
 	extra[sizeof(extra) - 1] = changeset[sizeof(changeset) - 1] = '\0';
 	capabilities[sizeof(capabilities) - 1] = command_line[sizeof(command_line) - 1] = '\0';
 	snprintf(version, sizeof(version), "%d.%d", number >> 16 & 0x7fff, number & 0xffff);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "version", version, "extra", extra, "changeset", changeset, "capabilities", capabilities,
-			 "command_line", command_line);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "version", version, "extra", extra, "changeset", changeset, "capabilities",
+		capabilities, "command_line", command_line);
 }
 
 static const char *scheduler_name(uint32_t id)
@@ -43,6 +43,36 @@ static const char *scheduler_name(uint32_t id)
 	}
 }
 
+/* What the processors and the hypervisor can do for guests. */
+static void virt_caps(uint32_t capabilities, char *text, size_t size)
+{
+	static const struct { uint32_t bit; const char *name; } caps[] = {
+		{ XEN_SYSCTL_PHYSCAP_pv, "pv" }, { XEN_SYSCTL_PHYSCAP_hvm, "hvm" }, { XEN_SYSCTL_PHYSCAP_hap, "hap" },
+		{ XEN_SYSCTL_PHYSCAP_shadow, "shadow" }, { XEN_SYSCTL_PHYSCAP_directio, "directio" },
+		{ XEN_SYSCTL_PHYSCAP_gnttab_v1, "gnttab-v1" }, { XEN_SYSCTL_PHYSCAP_gnttab_v2, "gnttab-v2" },
+	};
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(caps) / sizeof(*caps) && len < size; i++)
+		if (capabilities & caps[i].bit)
+			len += (size_t)snprintf(text + len, size - len, "%s%s", len ? " " : "", caps[i].name);
+}
+
+static json_t *machine_json(const struct xen_sysctl_physinfo *info)
+{
+	char hw[80], virt[80];
+
+	snprintf(hw, sizeof(hw), "%08x:%08x:%08x:%08x:%08x:%08x:%08x:%08x", info->hw_cap[0], info->hw_cap[1], info->hw_cap[2],
+		info->hw_cap[3], info->hw_cap[4], info->hw_cap[5], info->hw_cap[6], info->hw_cap[7]);
+	virt_caps(info->capabilities, virt, sizeof(virt));
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:s}", "cpus", (int)info->nr_cpus, "max_cpu_id",
+		(int)info->max_cpu_id, "nodes", (int)info->nr_nodes, "cores_per_socket", (int)info->cores_per_socket,
+		"threads_per_core", (int)info->threads_per_core, "cpu_khz", (json_int_t)info->cpu_khz, "memory_kib",
+		(json_int_t)(info->total_pages * PAGE_KIB), "free_kib", (json_int_t)(info->free_pages * PAGE_KIB), "hw_caps", hw,
+		"virt_caps", virt);
+}
+
 int method_version(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
 	struct xen_sysctl_physinfo info;
@@ -52,8 +82,7 @@ int method_version(struct session *s, const json_t *params, json_t **result, str
 
 	if (rc)
 		return session_hv_error(e, rc, "the machine");
-	machine = json_pack("{s:i, s:I, s:I, s:I}", "cpus", (int)info.nr_cpus, "cpu_khz", (json_int_t)info.cpu_khz, "memory_kib",
-			    (json_int_t)(info.total_pages * PAGE_KIB), "free_kib", (json_int_t)(info.free_pages * PAGE_KIB));
+	machine = machine_json(&info);
 	if (!hv_sched_id(s->hv, &scheduler))
 		json_object_set_new(machine, "scheduler", json_string(scheduler_name(scheduler)));
 	*result = json_pack("{s:s, s:i, s:o, s:o, s:o}", "lodge", LODGE_VERSION, "api", API_VERSION, "hypervisor", hypervisor_json(s),

@@ -2,9 +2,9 @@
 /*
  * A guest's tree in the store.
  *
- * A new node has its parent's permissions, so those are set on the directories, before what is in them is written; where a directory has nodes of both sorts, its
- * permissions change in between, which nobody sees before the transaction ends. Nothing here depends on what a guest
- * could have written.
+ * A new node has its parent's permissions, so those are set on the directories, before what is in them is written; where a
+ * directory has nodes of both sorts, its permissions change in between, which nobody sees before the transaction ends. Nothing
+ * here depends on what a guest could have written.
  */
 #include <errno.h>
 #include <lodged/nodes.h>
@@ -49,7 +49,15 @@ static int write_control(struct store *s, int domid)
 {
 	/* A kernel says by writing to feature-… what it can be asked for; it may not add nodes of its own here. */
 	static const char *const guests[] = {
-		"shutdown", "sysrq", "feature-poweroff", "feature-reboot", "feature-suspend", "feature-s3", "feature-s4", "feature-sysrq", "feature-balloon",
+		"shutdown",
+		"sysrq",
+		"feature-poweroff",
+		"feature-reboot",
+		"feature-suspend",
+		"feature-s3",
+		"feature-s4",
+		"feature-sysrq",
+		"feature-balloon",
 	};
 
 	TRY(store_mkdir(s, DOMAIN "/control", domid));

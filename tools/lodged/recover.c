@@ -62,7 +62,8 @@ static void claim_all(struct guest *g, const struct definition *d)
 }
 
 /* A guest that was being made or taken down: nothing of it stays but, if it is to start again, its record. */
-static void take_down(struct session *s, const struct domains *ds, struct guest *g, const struct record *r, const struct definition *d)
+static void take_down(
+	struct session *s, const struct domains *ds, struct guest *g, const struct record *r, const struct definition *d)
 {
 	log_line("%s: it was being %s when the manager ended; %s", g->name, r->state == RECORD_ENDING ? "taken down" : "made",
 		 r->again ? "it is started again" : "what there was of it is removed");
@@ -171,7 +172,8 @@ static bool keep_mac(const char *text, void *ctx)
 int recover(struct session *s, struct err *e)
 {
 	/* First the nodes, then the domains: whose nodes are older than the list, and who is not in it, has ended. */
-	char **guests = store_list(s->store, "/lodge/guest"), **nodes = store_list(s->store, "/local/domain"), **vms = store_list(s->store, "/vm");
+	char **guests = store_list(s->store, "/lodge/guest"), **nodes = store_list(s->store, "/local/domain"),
+	     **vms = store_list(s->store, "/vm");
 	char **vbds = store_list(s->store, "/local/domain/%u/backend/vbd", nodes_backend());
 	char **vifs = store_list(s->store, "/local/domain/%u/backend/vif", nodes_backend());
 	struct domains ds;

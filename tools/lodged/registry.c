@@ -2,9 +2,10 @@
 /*
  * The guests that the manager knows.
  *
- * One lock for all of it, held only for look-ups and small changes. Work on a guest is done by whoever has it to himself (`busy`), without the lock. A guest is in
- * the three trees from registry_reserve() or _adopt() until registry_remove(); the structure lives until the last reference.
- * Its domain id changes when it restarts; name, UUID and claims are kept over that, so that nobody can take them in between.
+ * One lock for all of it, held only for look-ups and small changes. Work on a guest is done by whoever has it to himself
+ * (`busy`), without the lock. A guest is in the three trees from registry_reserve() or _adopt() until registry_remove(); the
+ * structure lives until the last reference. Its domain id changes when it restarts; name, UUID and claims are kept over that,
+ * so that nobody can take them in between.
  */
 #include <errno.h>
 #include <lodged/claims.h>
@@ -171,7 +172,8 @@ static struct guest *in_the_way(const char *name, const uint8_t uuid[16], struct
 	}
 	g = find_uuid(uuid);
 	if (g)
-		err_set(e, EEXIST, "uuid-taken", "the UUID %s belongs to the guest %s, which %s", g->uuid_text, g->name, state_text(g));
+		err_set(e, EEXIST, "uuid-taken", "the UUID %s belongs to the guest %s, which %s", g->uuid_text, g->name,
+			state_text(g));
 	return g;
 }
 

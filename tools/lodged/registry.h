@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guests that the manager knows, found by name, UUID and domain id, and what each has claimed (disks, MAC addresses). An index of what
- * hypervisor and store say, built when the manager starts and kept up to date by everything that it does.
+ * The guests that the manager knows, found by name, UUID and domain id, and what each has claimed (disks, MAC addresses). An
+ * index of what hypervisor and store say, built when the manager starts and kept up to date by everything that it does.
  */
 #ifndef LODGED_REGISTRY_H
 #define LODGED_REGISTRY_H
@@ -92,7 +92,10 @@ void registry_view(struct guest *g, struct guest_view *v);
 unsigned long registry_serial(void);
 bool registry_wait(unsigned long *seen, const struct timespec *deadline);
 
-/* Claims go with the guest. "disk-in-use", "mac-in-use": says who; what: the path or address as the user wrote it. g NULL: only a check. */
+/*
+ * Claims go with the guest. "disk-in-use", "mac-in-use": says who; what: the path or address as the user wrote it. g NULL:
+ * only a check.
+ */
 int registry_claim(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e);
 void registry_unclaim(struct guest *g);
 

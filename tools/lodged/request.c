@@ -117,7 +117,8 @@ static int check_params(const struct method *m, const json_t *params, struct err
 		if (!type)
 			return err_set(e, EINVAL, "bad-request", "%s has no parameter `%.60s`", m->name, key);
 		if (!has_type(v, type))
-			return err_set(e, EINVAL, "bad-request", "%s: the parameter `%s` is not of type %.*s", m->name, key, (int)len, type);
+			return err_set(e, EINVAL, "bad-request", "%s: the parameter `%s` is not of type %.*s", m->name, key,
+				(int)len, type);
 	}
 	for (row = strchr(m->params, '!'); row; row = strchr(row + 1, '!')) {
 		char name[32];
@@ -146,13 +147,14 @@ static int parse(struct request *r, const char *line, size_t len, struct err *e)
 
 	r->root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &where);
 	if (!json_is_object(r->root))
-		return err_set(e, EINVAL, "bad-request", "a request is a JSON object on one line: %s", r->root ? "found something else" : where.text);
+		return err_set(e, EINVAL, "bad-request", "a request is a JSON object on one line: %s",
+			r->root ? "found something else" : where.text);
 	v = json_object_get(r->root, "id");
 	if (v)
 		r->id = v;
-	json_object_foreach(r->root, key, v)
-		if (strcmp(key, "id") && strcmp(key, "version") && strcmp(key, "method") && strcmp(key, "params") && strcmp(key, "progress"))
-			return err_set(e, EINVAL, "bad-request", "a request has no member `%.60s`", key);
+	json_object_foreach(r->root, key, v) if (strcmp(key, "id") && strcmp(key, "version") && strcmp(key, "method") &&
+						 strcmp(key, "params") && strcmp(key, "progress")) return err_set(e, EINVAL,
+		"bad-request", "a request has no member `%.60s`", key);
 	v = json_object_get(r->root, "version");
 	if (v && json_integer_value(v) != API_VERSION)
 		return err_set(e, EINVAL, "bad-request", "this manager speaks version %d of the API", API_VERSION);

@@ -7,19 +7,27 @@
 #include <lodged/registry.h>
 #include <lodged/session.h>
 
-/* A method. params is an object that has no members but those the table allows. *result: new reference; NULL stands for {}. 0 or -errno and a message. */
+/*
+ * A method. params is an object that has no members but those the table allows. *result: new reference; NULL stands for {}. 0
+ * or -errno and a message.
+ */
 typedef int method_fn(struct session *s, const json_t *params, json_t **result, struct err *e);
 
+/*
+ * params: words NAME:TYPE, required ones with a ! in front: "!guest:any !name:string wait:bool timeout_s:number".
+ * Types: string, bool, number (not negative), object, any (string or number).
+ */
 struct method {
 	const char *name;
 	method_fn *fn;
-	const char *params;	/* names and types, required ones with a ! in front: "!guest:any !name:string wait:bool timeout_s:number"; types: string bool number object any (string or number) */
+	const char *params;
 };
 extern const struct method methods[];
 extern const size_t nmethods;
 
 /*
- * Answer one request of len bytes. send() gets progress lines and the answer, each without a line break; it returns false when nobody listens any more.
+ * Answer one request of len bytes. send() gets progress lines and the answer, each without a line break; it returns false when
+ * nobody listens any more.
  */
 void request_answer(const char *line, size_t len, bool (*send)(const char *line, size_t len, void *ctx), void *ctx);
 /* The answer to something that is no request at all. Allocated. */

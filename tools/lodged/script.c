@@ -16,7 +16,8 @@ int script_find(const char *name, char *path, size_t size, struct err *e)
 	if ((size_t)snprintf(path, size, "%s%s", *name == '/' ? "" : SCRIPT_DIR "/", name) >= size)
 		return err_set(e, ENAMETOOLONG, "no-script", "the script name %.80s… is too long", name);
 	if (access(path, X_OK))
-		return err_set(e, errno, "no-script", errno == ENOENT ? "there is no script %s" : "the script %s cannot be run (%m)", path);
+		return err_set(e, errno, "no-script",
+			errno == ENOENT ? "there is no script %s" : "the script %s cannot be run (%m)", path);
 	return 0;
 }
 
@@ -38,10 +39,12 @@ int script_run(const char *name, enum script_job job, const char *backend, const
 	snprintf(env[4], sizeof(env[4]), "vif=%s", vif ? vif : "");
 	rc = spawn_run(argv, vars, NULL, SCRIPT_LOG, SCRIPT_PATIENCE);
 	if (rc == -ETIMEDOUT)
-		return err_set(e, EIO, "script-failed", "the script `%s %s` did not end within %d seconds", path, words[job], SCRIPT_PATIENCE);
+		return err_set(e, EIO, "script-failed", "the script `%s %s` did not end within %d seconds", path, words[job],
+			SCRIPT_PATIENCE);
 	if (rc < 0)
 		return err_set(e, -rc, "script-failed", "the script %s cannot be run: %s", path, strerror(-rc));
 	if (rc)
-		return err_set(e, EIO, "script-failed", "the script `%s %s` failed with status %d; its output is in " SCRIPT_LOG, path, words[job], rc);
+		return err_set(e, EIO, "script-failed", "the script `%s %s` failed with status %d; its output is in " SCRIPT_LOG,
+			path, words[job], rc);
 	return 0;
 }

@@ -11,7 +11,10 @@ enum script_job { SCRIPT_VIF_ONLINE, SCRIPT_VIF_OFFLINE, SCRIPT_BLOCK_ADD, SCRIP
 
 /* Where it is: as given when absolute, else in /etc/xen/scripts. "no-script": missing or not executable. */
 int script_find(const char *name, char *path, size_t size, struct err *e);
-/* backend: "/local/domain/0/backend/vif/3/0"; vif: the interface, or NULL. Waits for it, a minute at most. "script-failed": says where its output is. */
+/*
+ * backend: "/local/domain/0/backend/vif/3/0"; vif: the interface, or NULL. Waits for it, a minute at most. "script-failed":
+ * says where its output is.
+ */
 int script_run(const char *name, enum script_job job, const char *backend, const char *vif, struct err *e);
 
 #endif

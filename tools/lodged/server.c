@@ -2,8 +2,9 @@
 /*
  * The API's socket.
  *
- * Each connection has a thread, which reads a line, has it answered and writes the answer before it reads the next: what a client sends ahead waits in its socket, and a
- * client that does not read its answers holds up nobody but itself. Their number is bounded; one too many is told so and closed.
+ * Each connection has a thread, which reads a line, has it answered and writes the answer before it reads the next: what a
+ * client sends ahead waits in its socket, and a client that does not read its answers holds up nobody but itself. Their number
+ * is bounded; one too many is told so and closed.
  */
 #include <errno.h>
 #include <lib/api.h>

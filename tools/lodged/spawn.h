@@ -6,8 +6,9 @@
 #include <sys/types.h>
 
 /*
- * Run argv (argv[0] an absolute path, or looked for in the usual directories) with env added to a clean environment (NULL: none), input on its
- * standard input (NULL: none), and what it writes appended to log (NULL: away). Its exit status; 128 + signal; -ETIMEDOUT: killed; -errno: not started.
+ * Run argv (argv[0] an absolute path, or looked for in the usual directories) with env added to a clean environment (NULL:
+ * none), input on its standard input (NULL: none), and what it writes appended to log (NULL: away). Its exit status; 128 +
+ * signal; -ETIMEDOUT: killed; -errno: not started.
  */
 int spawn_run(const char *const argv[], const char *const env[], const char *input, const char *log, int timeout_s);
 /* Start a program that stays; its process id or -errno. Output is appended to log. */

@@ -2,8 +2,9 @@
 /*
  * Network interfaces of guests.
  *
- * The kernel announces a device of netback ("online") once its interface exists. What is to become of it stands in the backend's part of the store, which
- * guests cannot write; so it does not matter who asked for it, or whether the manager was restarted since. netback goes on when hotplug-status is "connected".
+ * The kernel announces a device of netback ("online") once its interface exists. What is to become of it stands in the
+ * backend's part of the store, which guests cannot write; so it does not matter who asked for it, or whether the manager was
+ * restarted since. netback goes on when hotplug-status is "connected".
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,9 +41,19 @@ static int write_node(struct session *s, const struct vif *v, const char *what, 
 	return store_write(s->store, value, "/local/domain/%u/%s/%s", nodes_backend(), v->path, what);
 }
 
+static int attach_error(const struct vif *v, int rc, struct err *e)
+{
+	if (rc == -EEXIST)
+		return err_set(e, EEXIST, "bad-network", "there is another interface called %s", v->name);
+	if (rc == -EXFULL || rc == -ENOSPC)
+		return err_set(e, -rc, "bad-network", "the bridge %s has no free port for %s", v->bridge, v->name);
+	return err_set(e, -rc, "bad-network", "the interface %s cannot be connected: %s", v->name, strerror(-rc));
+}
+
 static int attach(int fd, struct vif *v, struct err *e)
 {
-	unsigned int index = if_nametoindex(v->name), bridge = v->bridge ? net_index(v->bridge) : 0, mtu = v->bridge ? net_mtu(v->bridge) : 0;
+	unsigned int index = if_nametoindex(v->name), bridge = v->bridge ? net_index(v->bridge) : 0,
+		     mtu = v->bridge ? net_mtu(v->bridge) : 0;
 	struct net_change change = { .mtu = mtu == 1500 ? 0 : mtu, .master = bridge, .up = true };
 	uint8_t mac[6];
 	int rc;
@@ -57,8 +68,7 @@ static int attach(int fd, struct vif *v, struct err *e)
 	}
 	rc = net_change(fd, index, &change);
 	if (rc)
-		return err_set(e, -rc, "bad-network", rc == -EEXIST ? "there is another interface called %s" : rc == -EXFULL || rc == -ENOSPC
-			       ? "the bridge of %s has no free port" : "the interface %s cannot be connected: %s", v->name, strerror(-rc));
+		return attach_error(v, rc, e);
 	rc = v->guarded && v->mac && !net_parse_mac(v->mac, mac) ? net_port_guard(fd, index, mac) : 0;
 	return rc ? err_set(e, -rc, "bad-network", "the bridge port of %s cannot be guarded: %s", v->name, strerror(-rc)) : 0;
 }
