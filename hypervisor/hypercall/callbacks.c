@@ -13,7 +13,7 @@ HYPERCALL(do_set_trap_table)
 	int rc;
 
 	if (!table) {
-		memset(v->pv->traps, 0, sizeof(v->pv->traps));
+		memset(v->pv->traps, 0, 256 * sizeof(*v->pv->traps));
 		return 0;
 	}
 	/* Ends with an entry whose address is 0. */
