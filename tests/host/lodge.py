@@ -31,7 +31,8 @@ GUESTS = [
 VERSION = {
     'lodge': '0.3', 'api': 1,
     'hypervisor': {'version': '4.17', 'extra': '.7', 'changeset': 'abc', 'capabilities': 'xen-3.0-x86_64', 'command_line': 'dom0_mem=1G'},
-    'machine': {'cpus': 2, 'cpu_khz': 2596122, 'memory_kib': 3144704, 'free_kib': 2045952, 'scheduler': 'credit'},
+    'machine': {'cpus': 2, 'max_cpu_id': 1, 'nodes': 1, 'cores_per_socket': 2, 'threads_per_core': 1, 'cpu_khz': 2596122, 'memory_kib': 3144704,
+                'free_kib': 2045952, 'hw_caps': '1fcbf3fd:f2d8320b', 'virt_caps': 'pv gnttab-v1', 'scheduler': 'credit'},
     'network': {'bridge': 'lodge0', 'address': '10.99.0.1', 'prefix': 24, 'state': 'up'},
 }
 WEB1 = "name = 'web1'\nkernel = '/boot/vmlinuz'\nmemory = 128\ndisk = ['disk.img,raw,xvda,w']\nvif = ['']\n"
@@ -184,10 +185,10 @@ def uptime(b):
 def info_of_the_machine(b):
     fields = dict(re.split(r' *: ', line, maxsplit=1) for line in b.run('info').splitlines())
     for key, value in {'nr_cpus': '2', 'max_cpu_id': '1', 'cpu_mhz': '2596.122', 'total_memory': '3071', 'free_memory': '1998', 'xen_major': '4',
-                       'xen_minor': '17', 'xen_extra': '.7', 'xen_version': '4.17.7', 'xen_scheduler': 'credit', 'xen_pagesize': '4096',
+                       'xen_minor': '17', 'nr_nodes': '1', 'cores_per_socket': '2', 'threads_per_core': '1', 'virt_caps': 'pv gnttab-v1', 'xen_extra': '.7', 'xen_version': '4.17.7', 'xen_scheduler': 'credit', 'xen_pagesize': '4096',
                        'xen_commandline': 'dom0_mem=1G', 'host': os.uname().nodename, 'default_bridge': 'lodge0'}.items():
         equal((key, fields.get(key)), (key, value))
-    assert 'network_problem' not in fields and 'virt_caps' not in fields
+    assert 'network_problem' not in fields
     assert b.run('info', '-n').count('\nnode:') == 1
     equal(json.loads(b.run('info', '--json')), VERSION)
     b.manager.methods['version'] = {**VERSION, 'network': {'state': 'down', 'problem': 'dnsmasq is missing'}}

@@ -289,7 +289,7 @@ TEST(values_of_keys)
 	CHECK_STR(warnings, "/etc/xen/vm/web1:4: bootloader is not used: kernel is given\n");
 	definition_free(d);
 	refused("name='t';memory=1\nbootloader='pygrub'", 2,
-		"bootloader: found \"pygrub\", expected a kernel instead: to start what is on the guest's own disk, kernel = \"/usr/lib/grub-xen/grub-x86_64-xen.bin\" (PV GRUB, Debian's package grub-xen-bin)");
+		"bootloader: found \"pygrub\", expected a kernel instead: to start what is on the guest's own disk, kernel = \"/usr/lib/grub-xen/grub-x86_64-xen.bin\" (PV GRUB, Debian's package grub-xen-host)");
 }
 
 TEST(long_command_line)

@@ -67,7 +67,8 @@ int api_open(struct api **out, struct err *e)
 	if (rc == -EACCES || rc == -EPERM)
 		err_set(e, EACCES, API_UNREACHABLE, "%s: permission denied; run this as root", path);
 	else if (rc == -ENOENT || rc == -ECONNREFUSED)
-		err_set(e, ECONNREFUSED, API_UNREACHABLE, "the manager does not run (nobody answers at %s); start lodged, or see its log /var/log/lodge/lodged.log",
+		err_set(e, ECONNREFUSED, API_UNREACHABLE,
+			"the manager does not run (nobody answers at %s); start lodged, or see its log /var/log/lodge/lodged.log",
 			path);
 	else
 		err_set(e, -rc, API_UNREACHABLE, "cannot reach the manager at %s: %s", path, strerror(-rc));
@@ -86,7 +87,9 @@ void api_close(struct api *a)
 
 static int gone(struct err *e)
 {
-	return err_set(e, ECONNRESET, API_UNREACHABLE, "the manager ended before it answered; it is started again by itself: look what it has done, and repeat the command if need be");
+	return err_set(e, ECONNRESET, API_UNREACHABLE,
+		"the manager ended before it answered; it is started again by itself: look what it has done, and repeat the "
+		"command if need be");
 }
 
 static int send_all(struct api *a, const char *s, size_t len, struct err *e)
@@ -106,7 +109,8 @@ static int send_all(struct api *a, const char *s, size_t len, struct err *e)
 
 static int bad_answer(struct err *e, const char *why)
 {
-	return err_set(e, EPROTO, "bad-answer", "the manager's answer cannot be understood (%s): are lodge and lodged of the same version?", why);
+	return err_set(e, EPROTO, "bad-answer",
+		"the manager's answer cannot be understood (%s): are lodge and lodged of the same version?", why);
 }
 
 static json_t *make_request(struct api *a, const char *method, json_t *params, int progress)
@@ -199,7 +203,8 @@ static int take_error(const json_t *error, struct err *e)
 
 	if (!code || !message)
 		return bad_answer(e, "an error without code and message");
-	return err_set_at(e, file, line > 0 && line < 1 << 24 ? (int)line : 0, number > 0 && number < 4096 ? (int)number : EIO, code, "%s", message);
+	return err_set_at(e, file, line > 0 && line < 1 << 24 ? (int)line : 0, number > 0 && number < 4096 ? (int)number : EIO,
+		code, "%s", message);
 }
 
 int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, void *ctx), void *ctx,

@@ -17,14 +17,15 @@
 struct api;
 
 /*
- * Connect. A manager that is just being started again is waited for, two seconds at most. -ECONNREFUSED: it does not run (the message says how to start
- * it); -EACCES: its socket is not for this user. Code API_UNREACHABLE.
+ * Connect. A manager that is just being started again is waited for, two seconds at most. -ECONNREFUSED: it does not run (the
+ * message says how to start it); -EACCES: its socket is not for this user. Code API_UNREACHABLE.
  */
 int api_open(struct api **a, struct err *e);
 void api_close(struct api *a);
 /*
- * Call a method. params: reference is taken over; may be NULL. *result: new reference. The manager's error, if it answers with one, becomes *e.
- * progress may be NULL. -ECONNRESET, API_UNREACHABLE: the manager ended before it answered; what became of the call is unknown.
+ * Call a method. params: reference is taken over; may be NULL. *result: new reference. The manager's error, if it answers with one,
+ * becomes *e. progress may be NULL. -ECONNRESET, API_UNREACHABLE: the manager ended before it answered; what became of the call is
+ * unknown.
  */
 int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, void *ctx), void *ctx,
 	     json_t **result, struct err *e);

@@ -150,8 +150,9 @@ int definition_find(const char *what, char **path, struct err *e)
 	}
 	*path = NULL;
 	if (!strchr(what, '/'))
-		return err_set(e, ENOENT, "no-definition", "there is no definition %s: neither a file of this name, nor %s/vm/%s, nor %s/%s.cfg", what,
-			dir, what, dir, what);
+		return err_set(e, ENOENT, "no-definition",
+			"there is no definition %s: neither a file of this name, nor %s/vm/%s, nor %s/%s.cfg", what, dir, what, dir,
+			what);
 	if (stat(what, &st) == 0)
 		return err_set(e, EISDIR, "no-definition", "%s is a folder, not a definition", what);
 	return err_set(e, errno, "no-definition", "there is no definition %s: %s", what, strerror(errno));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VM definitions: what a guest is to be. Read from `key = value` files (definition_parse.c), changed by overrides, checked, and carried
- * as JSON between the command line, the manager and the store (definition_json.c).
+ * VM definitions: what a guest is to be. Read from `key = value` files (definition_parse.c), changed by overrides, checked, and
+ * carried as JSON between the command line, the manager and the store (definition_json.c).
  */
 #ifndef TOOLS_LIB_DEFINITION_H
 #define TOOLS_LIB_DEFINITION_H
@@ -72,14 +72,15 @@ struct definition {
 typedef void definition_warn_fn(const struct err *warning, void *ctx);
 
 /*
- * Where the definition called `what` is: a file, /etc/xen/vm/WHAT or /etc/xen/WHAT.cfg; with a '/' in it, the file only. Allocated into *path.
- * -ENOENT says where it looked.
+ * Where the definition called `what` is: a file, /etc/xen/vm/WHAT or /etc/xen/WHAT.cfg; with a '/' in it, the file only. Allocated
+ * into *path. -ENOENT says where it looked.
  */
 int definition_find(const char *what, char **path, struct err *e);
 /*
- * Parse text[0..len). file: for messages; relative paths in it start from its folder. overrides: "key=value" strings of the command line, applied
- * afterwards (in messages, file "command line"), with paths from the current directory. warn may be NULL. *out is allocated and has been checked;
- * what was not given is still 0 or NULL (see definition_complete()). -EINVAL with file and line: what was found and what is expected.
+ * Parse text[0..len). file: for messages; relative paths in it start from its folder. overrides: "key=value" strings of the command
+ * line, applied afterwards (in messages, file "command line"), with paths from the current directory. warn may be NULL. *out is
+ * allocated and has been checked; what was not given is still 0 or NULL (see definition_complete()). -EINVAL with file and line:
+ * what was found and what is expected.
  */
 int definition_parse(const char *file, const char *text, size_t len, char *const *overrides, size_t noverrides,
 		     definition_warn_fn *warn, void *warn_ctx, struct definition **out, struct err *e);
@@ -87,16 +88,17 @@ int definition_parse(const char *file, const char *text, size_t len, char *const
 int definition_load(const char *path, char *const *overrides, size_t noverrides, definition_warn_fn *warn, void *warn_ctx,
 		    struct definition **out, struct err *e);
 /*
- * Fill in what is not given: uuid (version 5, from /etc/machine-id and the name: the same each time), MAC addresses (00:16:3e…, from UUID and
- * index), maxmem, maxvcpus; then definition_check().
+ * Fill in what is not given: uuid (version 5, from /etc/machine-id and the name: the same each time), MAC addresses (00:16:3e…,
+ * from UUID and index), maxmem, maxvcpus; then definition_check().
  */
 int definition_complete(struct definition *d, struct err *e);
 /*
- * All that can be checked without looking at the machine. On failure (-EINVAL, "bad-definition") *key, if key is not NULL, is the key of the definition
- * language that is at fault; e has no place, except that of a disk or network interface.
+ * All that can be checked without looking at the machine. On failure (-EINVAL, "bad-definition") *key, if key is not NULL, is the
+ * key of the definition language that is at fault; e has no place, except that of a disk or network interface.
  */
 int definition_check(const struct definition *d, const char **key, struct err *e);
-/* A guest's name: letters, digits and . _ + : @ -, beginning with a letter, digit or _; at most 63; neither digits alone, nor a UUID, nor Domain 0's. */
+/* A guest's name: letters, digits and . _ + : @ -, beginning with a letter, digit or _; at most 63; neither digits alone, nor a
+ * UUID, nor Domain 0's. */
 int definition_check_name(const char *name, struct err *e);
 /* Canonical JSON, new reference; the keys are those of docs/api.md. Never NULL but for lack of memory. */
 json_t *definition_to_json(const struct definition *d);
@@ -105,9 +107,11 @@ int definition_from_json(const json_t *json, struct definition **out, struct err
 struct definition *definition_copy(const struct definition *d);
 void definition_free(struct definition *d);
 
-/* The device number of "xvda1", "sdb", "hdc", "d0p1", "51712" … (the ABI's encoding; extended numbers from xvdq on). -1: no such name. */
+/* The device number of "xvda1", "sdb", "hdc", "d0p1", "51712" … (the ABI's encoding; extended numbers from xvdq on). -1: no such
+ * name. */
 int definition_vdev_number(const char *vdev);
-/* Bits of CPUs from "0-3,^2,5", "all", "none" → bitmap of nbits (nbits / 8 bytes, rounded up); -EINVAL, also for a CPU that is not below nbits. */
+/* Bits of CPUs from "0-3,^2,5", "all", "none" → bitmap of nbits (nbits / 8 bytes, rounded up); -EINVAL, also for a CPU that is not
+ * below nbits. */
 int definition_cpus(const char *text, uint8_t *bitmap, size_t nbits, struct err *e);
 /* "00:16:3E:1:2:3" → six bytes; -EINVAL without a message. */
 int definition_mac(const char *text, uint8_t mac[6]);

@@ -65,10 +65,12 @@ int definition_check_name(const char *name, struct err *e)
 		return err_set(e, EINVAL, "bad-name", "name: found \"%.80s\", expected 1 to %d characters", name, DEFINITION_NAME_MAX);
 	for (size_t i = 0; i < len; i++)
 		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && (i == 0 || !strchr(".+:@-", name[i])))
-			return err_set(e, EINVAL, "bad-name", "name: found \"%s\", expected letters, digits and . _ + : @ -, beginning with a letter or digit",
+			return err_set(e, EINVAL, "bad-name",
+				"name: found \"%s\", expected letters, digits and . _ + : @ -, beginning with a letter or digit",
 				name);
 	if (strspn(name, "0123456789") == len)
-		return err_set(e, EINVAL, "bad-name", "name: found \"%s\": a name of digits alone would be taken for a domain id", name);
+		return err_set(
+			e, EINVAL, "bad-name", "name: found \"%s\": a name of digits alone would be taken for a domain id", name);
 	if (uuid_parse(name, uuid) == 0)
 		return err_set(e, EINVAL, "bad-name", "name: found \"%s\": this would be taken for a UUID", name);
 	if (strcmp(name, "Domain-0") == 0)
@@ -88,7 +90,8 @@ static int check_kernel(const struct definition *d, const char **key, struct err
 		return -EINVAL;
 	*key = "cmdline";
 	if (d->cmdline && strlen(d->cmdline) > DEFINITION_CMDLINE_MAX)
-		return bad(e, "the kernel's command line is %zu bytes long, expected at most %d", strlen(d->cmdline), DEFINITION_CMDLINE_MAX);
+		return bad(e, "the kernel's command line is %zu bytes long, expected at most %d", strlen(d->cmdline),
+			DEFINITION_CMDLINE_MAX);
 	for (const char *s = d->cmdline; s && *s; s++)
 		if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
 			return bad(e, "the kernel's command line has control characters in it");
@@ -138,7 +141,8 @@ static int check_cpus(const struct definition *d, const char **key, struct err *
 		return bad(e, "cpu_weight: found %u, expected 1 to 65535", d->cpu_weight);
 	*key = "cap";
 	if (d->cpu_cap > 100 * max)
-		return bad(e, "cap: found %u, expected percent of one processor: at most %u for %u vCPU%s", d->cpu_cap, 100 * max, max, max == 1 ? "" : "s");
+		return bad(e, "cap: found %u, expected percent of one processor: at most %u for %u vCPU%s", d->cpu_cap, 100 * max,
+			max, max == 1 ? "" : "s");
 	return 0;
 }
 

@@ -54,7 +54,8 @@ int definition_cpus(const char *text, uint8_t *bitmap, size_t nbits, struct err 
 			if (first < 0 || last < first)
 				return bad(text, "", e);
 			if (last >= (long)nbits)
-				return err_set(e, EINVAL, "bad-definition", "cpus: found \"%.80s\", but the processors are 0 to %ld", text, (long)nbits - 1);
+				return err_set(e, EINVAL, "bad-definition",
+					"cpus: found \"%.80s\", but the processors are 0 to %ld", text, (long)nbits - 1);
 		}
 		for (long i = first; i <= last; i++) {
 			if (without)

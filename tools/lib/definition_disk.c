@@ -128,7 +128,8 @@ static const struct {
 	{ "backendtype", set_backendtype },
 };
 static const char *const key_names[] = {
-	"target", "format", "vdev", "access", "devtype", "script", "backend", "backendtype", "cdrom", "discard", "no-discard", "direct-io-safe", NULL,
+	"target", "format", "vdev", "access", "devtype", "script", "backend", "backendtype", "cdrom", "discard", "no-discard",
+	"direct-io-safe", NULL,
 };
 
 /* Prefixes of the target of long ago, one after the other: "phy:/dev/x", "tap:aio:/x.img". */
@@ -279,13 +280,15 @@ static int finish(struct reading *r)
 	const struct value *v = r->v;
 
 	if (!d->vdev)
-		return value_error(v, r->e, "disk \"%s\": it has no device name; expected TARGET,FORMAT,DEVICE,ACCESS such as /x.img,raw,xvda,w",
+		return value_error(v, r->e,
+			"disk \"%s\": it has no device name; expected TARGET,FORMAT,DEVICE,ACCESS such as /x.img,raw,xvda,w",
 			v->text);
 	if (d->cdrom)
 		d->readonly = true;
 	if (!r->target || !*r->target) {
 		if (!d->cdrom)
-			return value_error(v, r->e, "disk \"%s\": it has no target; only a CD drive (devtype=cdrom) can be empty", v->text);
+			return value_error(
+				v, r->e, "disk \"%s\": it has no target; only a CD drive (devtype=cdrom) can be empty", v->text);
 		d->format = DISK_EMPTY;
 		return 0;
 	}
@@ -341,14 +344,15 @@ static int plain_number(const char *s)
 {
 	char disk[8] = "";
 	size_t n = strspn(s, "0123456789");
-	int partition = 0;
+	int partition = 0, number;
 
 	if (n == 0 || n >= sizeof(disk) || (s[n] && s[n] != 'p'))
 		return -1;
 	memcpy(disk, s, n);
 	if (s[n] && (partition = whole_number(s + n + 1, 255)) <= 0)
 		return -1;
-	return whole_number(disk, (1 << 20) - 1) < 0 ? -1 : xvd_number((unsigned)whole_number(disk, (1 << 20) - 1), (unsigned)partition);
+	number = whole_number(disk, (1 << 20) - 1);
+	return number < 0 ? -1 : xvd_number((unsigned)number, (unsigned)partition);
 }
 
 int definition_vdev_number(const char *vdev)

@@ -154,7 +154,8 @@ static int no_memory(struct err *e)
 static int read_object(const json_t *json, const char *where, void *object, const struct member *members, struct err *e);
 
 /* A list of objects into *items and *n, which count what is to be freed whatever happens. */
-static int read_list(const json_t *json, const char *name, size_t size, const struct member *members, void **items, size_t *n, struct err *e)
+static int read_list(
+	const json_t *json, const char *name, size_t size, const struct member *members, void **items, size_t *n, struct err *e)
 {
 	size_t count = json_array_size(json);
 
@@ -285,7 +286,8 @@ static int read_object(const json_t *json, const char *where, void *object, cons
 		while (m->name && strcmp(m->name, name))
 			m++;
 		if (!m->name)
-			return err_set(e, EINVAL, "bad-definition", "the definition has an unknown member %s%s%.60s", where, *where ? "." : "", name);
+			return err_set(e, EINVAL, "bad-definition", "the definition has an unknown member %s%s%.60s", where,
+				*where ? "." : "", name);
 		rc = read_member(value, where, object, m, e);
 		if (rc)
 			return rc;

@@ -35,7 +35,8 @@ int definition_mac(const char *text, uint8_t mac[6])
 		unsigned value = 0, digits = 0;
 
 		for (; isxdigit((unsigned char)*text) && digits < 2; digits++, text++)
-			value = value * 16 + (unsigned)(isdigit((unsigned char)*text) ? *text - '0' : tolower((unsigned char)*text) - 'a' + 10);
+			value = value * 16 +
+				(unsigned)(isdigit((unsigned char)*text) ? *text - '0' : tolower((unsigned char)*text) - 'a' + 10);
 		if (digits == 0 || (i < 5 ? *text != ':' && *text != '-' : *text != 0))
 			return -EINVAL;
 		mac[i] = (uint8_t)value;
@@ -218,7 +219,8 @@ static int set_key(struct reading *r, const struct value_warn *w, const char *pa
 	snprintf(word, sizeof(word), "%.*s", (int)len, part);
 	guess = value_guess(word, key_names);
 	if (!equals)
-		return value_error(r->v, r->e, "vif \"%s\": found \"%s\", expected key=value with commas between them", r->v->text, part);
+		return value_error(
+			r->v, r->e, "vif \"%s\": found \"%s\", expected key=value with commas between them", r->v->text, part);
 	return value_error(r->v, r->e, "vif \"%s\": there is no key %s%s%s%s", r->v->text, word, guess ? "; did you mean " : "",
 		guess ? guess : "", guess ? "?" : "");
 }

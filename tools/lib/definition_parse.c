@@ -31,7 +31,8 @@ static int get_number(struct reader *r, const struct setting *s, const char *wha
 	const struct value *v = &s->value;
 	char expected[128], *end;
 
-	snprintf(expected, sizeof(expected), "a whole number%s from %llu to %llu", what, (unsigned long long)min, (unsigned long long)max);
+	snprintf(expected, sizeof(expected), "a whole number%s from %llu to %llu", what, (unsigned long long)min,
+		(unsigned long long)max);
 	if (v->kind == VALUE_LIST || !isdigit((unsigned char)v->text[0]))
 		return wrong(r, s, v, expected);
 	errno = 0;
@@ -262,7 +263,8 @@ static int set_bootloader(struct reader *r, const struct setting *s)
 		return 0;
 	}
 	return wrong(r, s, &s->value,
-		"a kernel instead: to start what is on the guest's own disk, kernel = \"/usr/lib/grub-xen/grub-x86_64-xen.bin\" (PV GRUB, Debian's package grub-xen-bin)");
+		"a kernel instead: to start what is on the guest's own disk, kernel = \"/usr/lib/grub-xen/grub-x86_64-xen.bin\" "
+		"(PV GRUB, Debian's package grub-xen-host)");
 }
 
 static const struct {
@@ -297,21 +299,26 @@ static const struct {
 
 /* Keys of the same language that make no difference here. */
 static const char *const unused[] = {
-	"acpi", "acpi_firmware", "acpi_laptop_slate", "acpi_s3", "acpi_s4", "altp2m", "altp2mhvm", "apic", "bios", "bios_path_override", "blkdev_start", "boot",
-	"bootloader_args", "channel", "claim_mode", "cpuid", "cpus_soft", "device_model", "device_model_args", "device_model_args_hvm",
-	"device_model_args_pv", "device_model_override", "device_model_stubdomain_override", "device_model_stubdomain_seclabel",
-	"device_model_user", "device_model_version", "device_tree", "dm_restrict", "driver_domain", "dtdev", "e820_host", "event_channels", "extratime",
-	"firmware_override", "gfx_passthru", "gic_version", "hap", "hdtype", "hpet", "hvmloader", "init_seclabel", "iomem", "ioports", "irqs", "keymap",
-	"latency", "lmce", "localtime", "max_event_channels", "max_grant_frames", "max_grant_version", "max_maptrack_frames", "mca_caps", "mmio_hole",
-	"ms_vm_genid", "msr_relaxed", "nestedhvm", "nographic", "nomigrate", "numa_placement", "on_soft_reset", "on_xend_start", "on_xend_stop",
-	"opengl", "p9", "pae", "passthrough", "pci", "pci_msitranslate", "pci_permissive", "pci_power_mgmt", "pci_seize", "period", "pool",
-	"processor_trace_buf_kb", "pvcalls", "pvh", "pvshim", "pvshim_cmdline", "pvshim_extra", "pvshim_path", "rdm", "rdm_mem_boundary",
-	"rtc_timeoffset", "scsi", "sched", "sdl", "seclabel", "serial", "shadow_memory", "slice", "smbios_firmware", "soundhw", "spice", "spice_clipboard_sharing",
-	"spice_image_compression", "spice_streaming_video", "spiceagent_mouse", "spicedisable_ticketing", "spicehost", "spicepasswd",
-	"spiceport", "spicetls_port", "spiceusbredirection", "spicevdagent", "stdvga", "stubdomain_cmdline", "stubdomain_kernel",
-	"stubdomain_memory", "stubdomain_ramdisk", "suppress_spurious_page_faults", "tee", "timer_mode", "tsc_mode", "usb", "usbctrl", "usbdev", "usbdevice",
-	"usbversion", "vdispl", "vendor_device", "vfb", "vga", "videoram", "vif2", "viridian", "vkb", "vkb_device", "vmtrace_buf_kb", "vnc", "vncconsole", "vncdisplay", "vnclisten",
-	"vncpasswd", "vncunused", "vncviewer", "vnuma", "vpt_align", "vscsi", "vsnd", "vtpm", "vuart", "xauthority", "xen_platform_pci", "xend_suspend_evtchn_compat",
+	"acpi", "acpi_firmware", "acpi_laptop_slate", "acpi_s3", "acpi_s4", "altp2m", "altp2mhvm", "apic", "bios",
+	"bios_path_override", "blkdev_start", "boot", "bootloader_args", "channel", "claim_mode", "cpuid", "cpus_soft",
+	"device_model", "device_model_args", "device_model_args_hvm", "device_model_args_pv", "device_model_override",
+	"device_model_stubdomain_override", "device_model_stubdomain_seclabel", "device_model_user", "device_model_version",
+	"device_tree", "dhcp", "dm_restrict", "driver_domain", "dtdev", "e820_host", "event_channels", "extratime", "features",
+	"firmware_override", "gateway", "gfx_passthru", "gic_version", "hap", "hdtype", "hostname", "hpet", "hvmloader",
+	"init_seclabel", "iomem", "ioports", "irqs", "keymap", "latency", "lmce", "localtime", "max_event_channels",
+	"max_grant_frames", "max_grant_version", "max_maptrack_frames", "mca_caps", "mmio_hole", "ms_vm_genid", "msr_relaxed",
+	"nestedhvm", "netmask", "nics", "nographic", "nomigrate", "numa_placement", "on_soft_reset", "on_xend_start",
+	"on_xend_stop", "opengl", "p9", "pae", "passthrough", "pci", "pci_msitranslate", "pci_permissive", "pci_power_mgmt",
+	"pci_seize", "period", "pool", "processor_trace_buf_kb", "pvcalls", "pvh", "pvshim", "pvshim_cmdline", "pvshim_extra",
+	"pvshim_path", "rdm", "rdm_mem_boundary", "rtc_timeoffset", "sched", "scsi", "sdl", "seclabel", "serial",
+	"shadow_memory", "slice", "smbios_firmware", "soundhw", "spice", "spice_clipboard_sharing", "spice_image_compression",
+	"spice_streaming_video", "spiceagent_mouse", "spicedisable_ticketing", "spicehost", "spicepasswd", "spiceport",
+	"spicetls_port", "spiceusbredirection", "spicevdagent", "stdvga", "stubdomain_cmdline", "stubdomain_kernel",
+	"stubdomain_memory", "stubdomain_ramdisk", "suppress_spurious_page_faults", "tee", "timer_mode", "tsc_mode", "usb",
+	"usbctrl", "usbdev", "usbdevice", "usbversion", "vdispl", "vendor_device", "vfb", "vga", "videoram", "vif2", "viridian",
+	"vkb", "vkb_device", "vmtrace_buf_kb", "vnc", "vncconsole", "vncdisplay", "vnclisten", "vncpasswd", "vncunused",
+	"vncviewer", "vnuma", "vpt_align", "vscsi", "vsnd", "vtpm", "vuart", "xauthority", "xen_platform_pci",
+	"xend_suspend_evtchn_compat",
 	NULL,
 };
 
@@ -330,8 +337,8 @@ static void warn_unknown(struct reader *r, const struct setting *s)
 	names[NKEYS] = NULL;
 	guess = value_guess(s->key, names);
 	guess = guess ? guess : value_guess(s->key, unused);
-	value_warn(&r->warn, &s->value, "unknown-key", "there is no key %.60s%s%s%s", s->key, guess ? "; did you mean " : "; it is not used", guess ? guess : "",
-		guess ? "?" : "");
+	value_warn(&r->warn, &s->value, "unknown-key", "there is no key %.60s%s%s%s", s->key,
+		guess ? "; did you mean " : "; it is not used", guess ? guess : "", guess ? "?" : "");
 }
 
 static int read_settings(struct reader *r)

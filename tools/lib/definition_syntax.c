@@ -358,8 +358,8 @@ static int store(struct parser *p, struct settings *s, const char *key, size_t l
 		if (warn && old->value.line && v->line) {
 			struct err w;
 
-			err_set_at(&w, p->file, v->line, EINVAL, "set-again", "%s is set again; the value of line %d is not used", old->key,
-				old->value.line);
+			err_set_at(&w, p->file, v->line, EINVAL, "set-again", "%s is set again; the value of line %d is not used",
+				old->key, old->value.line);
 			warn(&w, ctx);
 		}
 		value_free(&old->value);
@@ -398,8 +398,8 @@ static int parse_statement(struct parser *p, struct settings *s, syntax_warn_fn 
 	if (rc == 0) {
 		skip_blanks(p);
 		if (p->at < p->end && *p->at != ';' && *p->at != '\n')
-			rc = fail(p, "found %s after the value of %.*s, expected the end of the line or ';'", found(p, buf, sizeof(buf)),
-				(int)(len > 40 ? 40 : len), key);
+			rc = fail(p, "found %s after the value of %.*s, expected the end of the line or ';'",
+				found(p, buf, sizeof(buf)), (int)(len > 40 ? 40 : len), key);
 	}
 	if (rc == 0)
 		rc = store(p, s, key, len, appends, &v, warn, ctx);

@@ -53,8 +53,8 @@ typedef void syntax_warn_fn(const struct err *warning, void *ctx);
  */
 int settings_parse(struct settings *s, const char *file, const char *text, size_t len, syntax_warn_fn *warn, void *ctx, struct err *e);
 /*
- * Add the settings of one argument of the command line: a text as above, or key=WORD, where all of WORD is the string, as a shell leaves it of
- * key="WORD".
+ * Add the settings of one argument of the command line: a text as above, or key=WORD, where all of WORD is the string, as a shell
+ * leaves it of key="WORD".
  */
 int settings_override(struct settings *s, const char *text, struct err *e);
 void settings_free(struct settings *s);

@@ -29,15 +29,16 @@ int __attribute__((format(printf, 3, 4))) value_error(const struct value *v, str
 int value_no_memory(struct err *e);
 
 /*
- * The item v (a string) of the list `disk`: `target,format,vdev,access` in this order, `key=value` at any place, and the older prefixes of the
- * target, `phy:`, `file:`, `tap:aio:` …. *d is filled, and is the caller's to free also on failure.
+ * The item v (a string) of the list `disk`: `target,format,vdev,access` in this order, `key=value` at any place, and the older
+ * prefixes of the target, `phy:`, `file:`, `tap:aio:` …. *d is filled, and is the caller's to free also on failure.
  */
 int disk_parse(const struct value *v, const struct value_base *base, const struct value_warn *w, struct disk *d, struct err *e);
 /* The item v of the list `vif`: `key=value,…`. */
 int nic_parse(const struct value *v, const struct value_warn *w, struct nic *n, struct err *e);
 
 /*
- * The next part of text up to `stop` or its end, without blanks around it: allocated; *text goes behind it, and is NULL after the last. NULL: no memory.
+ * The next part of text up to `stop` or its end, without blanks around it: allocated; *text goes behind it, and is NULL after the
+ * last. NULL: no memory.
  */
 char *value_part(const char **text, char stop);
 /* Of names, NULL-terminated, the one that is like `word`, or NULL. */

@@ -25,7 +25,8 @@ enum status attach_console(const char *subject, int domid)
 enum status run_console(const struct args *a)
 {
 	const char *type = args_value(a, 't'), *number = args_value(a, 'n');
-	struct console c = { .read_only = args_set(a, 'r'), .wait = args_set(a, 'w'), .exit_on_eof = args_set(a, 'e'), .in = 0, .out = 1 };
+	struct console c = {
+		.read_only = args_set(a, 'r'), .wait = args_set(a, 'w'), .exit_on_eof = args_set(a, 'e'), .in = 0, .out = 1};
 	json_t *answer, *guest;
 	struct err e;
 	long backlog;

@@ -56,8 +56,8 @@ static enum status say_problems(const char *name, const json_t *problems)
 	json_array_foreach(problems, i, problem) {
 		struct err e;
 
-		err_set_at(&e, string_of(problem, "file"), (int)integer_of(problem, "line"), EXIT_FAILURE, string_of(problem, "code"), "%s",
-			string_of(problem, "message"));
+		err_set_at(&e, string_of(problem, "file"), (int)integer_of(problem, "line"), EXIT_FAILURE,
+			string_of(problem, "code"), "%s", string_of(problem, "message"));
 		status = first_failure(status, say_error(name, &e));
 	}
 	return status;
@@ -83,7 +83,8 @@ static enum status dry_run(const struct args *a, struct definition *d)
 		return first_failure(status, print_json(answer));
 	}
 	if (status == OK && !args_set(a, 'q'))
-		say("%s can be created; it needs %lld MiB of %lld MiB that are free", d->name, (long long)(integer_of(answer, "needed_kib") + 1023) >> 10,
+		say("%s can be created; it needs %lld MiB of %lld MiB that are free", d->name,
+			(long long)(integer_of(answer, "needed_kib") + 1023) >> 10,
 			(long long)integer_of(answer, "available_kib") >> 10);
 	json_decref(answer);
 	return status;
@@ -104,7 +105,8 @@ static enum status create(const struct args *a, struct definition *d)
 		return print_json(answer);
 	json_decref(answer);
 	if (!quiet)
-		say(paused ? "%s is ready as domain %d; lodge unpause %s lets it run" : "%s runs as domain %d", d->name, domid, d->name);
+		say(paused ? "%s is ready as domain %d; lodge unpause %s lets it run" : "%s runs as domain %d", d->name, domid,
+			d->name);
 	return console ? attach_console(d->name, domid) : OK;
 }
 

@@ -13,8 +13,8 @@ enum status run_help(const struct args *a)
 	if (a->noperands) {
 		v = verb_find(a->operands[0], &guess);
 		if (!v)
-			return usage_error(NULL, "there is no verb %.60s%s%s%s", a->operands[0], guess ? "; did you mean " : "", guess ? guess : "",
-				guess ? "?" : "");
+			return usage_error(NULL, "there is no verb %.60s%s%s%s", a->operands[0], guess ? "; did you mean " : "",
+				guess ? guess : "", guess ? "?" : "");
 		verb_help(v);
 		return OK;
 	}

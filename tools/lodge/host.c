@@ -52,7 +52,8 @@ static void from_sysfs(const char *key, const char *file)
 /* Fields and their order as scripts know them. */
 static void print_host(const json_t *answer, bool numa)
 {
-	const json_t *h = json_object_get(answer, "hypervisor"), *m = json_object_get(answer, "machine"), *n = json_object_get(answer, "network");
+	const json_t *h = json_object_get(answer, "hypervisor"), *m = json_object_get(answer, "machine"),
+		     *n = json_object_get(answer, "network");
 	const char *version = string_of(h, "version"), *dot = strchr(version, '.');
 	struct utsname u;
 	char text[256];
@@ -64,7 +65,7 @@ static void print_host(const json_t *answer, bool numa)
 		field("machine", u.machine);
 	}
 	number("nr_cpus", integer_of(m, "cpus"));
-	number("max_cpu_id", integer_of(m, "cpus") - 1);
+	optional("max_cpu_id", m, "max_cpu_id");
 	optional("nr_nodes", m, "nodes");
 	optional("cores_per_socket", m, "cores_per_socket");
 	optional("threads_per_core", m, "threads_per_core");
@@ -77,7 +78,8 @@ static void print_host(const json_t *answer, bool numa)
 	number("free_cpus", 0);
 	if (numa && integer_of(m, "nodes") <= 1) {
 		puts("numa_info              :\nnode:    memsize    memfree    distances");
-		printf("   0:    %6lld     %6lld      10\n", (long long)integer_of(m, "memory_kib") >> 10, (long long)integer_of(m, "free_kib") >> 10);
+		printf("   0:    %6lld     %6lld      10\n", (long long)integer_of(m, "memory_kib") >> 10,
+			(long long)integer_of(m, "free_kib") >> 10);
 	}
 	snprintf(text, sizeof(text), "%.*s", dot ? (int)(dot - version) : 0, version);
 	field("xen_major", text);
@@ -123,7 +125,8 @@ static void print_devices(const json_t *guest)
 static enum status info_guest(const struct args *a)
 {
 	static const char *const members[] = {
-		"name", "domid", "uuid", "type", "state", "shutdown_reason", "vcpus", "maxvcpus", "start_time", "uptime_s", "console_log",
+		"name", "domid", "uuid", "type", "state", "shutdown_reason", "vcpus", "maxvcpus", "start_time", "uptime_s",
+		"console_log",
 	};
 	json_t *answer;
 	struct err e;

@@ -41,7 +41,8 @@ static enum status extend(json_t *guests)
 	for (size_t i = 0; i < json_array_size(guests);) {
 		json_t *full;
 
-		if (manager_call("info", json_pack("{s:O}", "guest", json_object_get(json_array_get(guests, i), "domid")), &full, &e) == 0)
+		if (manager_call("info", json_pack("{s:O}", "guest", json_object_get(json_array_get(guests, i), "domid")), &full,
+			    &e) == 0)
 			json_array_set_new(guests, i++, full);
 		else if (strcmp(e.code, "no-such-guest") == 0)
 			json_array_remove(guests, i);
@@ -77,7 +78,8 @@ enum status run_list(const struct args *a)
 		status = first_failure(status, extend(json_object_get(answer, "guests")));
 	if (a->json || args_set(a, 'l'))
 		return first_failure(status, print_json(answer));
-	printf("%-40s %5s %5s %5s\tState\tTime(s)%s\n", "Name", "ID", "Mem", "VCPUs", args_set(a, 'v') ? "   UUID                                 Reason" : "");
+	printf("%-40s %5s %5s %5s\tState\tTime(s)%s\n", "Name", "ID", "Mem", "VCPUs",
+		args_set(a, 'v') ? "   UUID                                 Reason" : "");
 	json_array_foreach(json_object_get(answer, "guests"), i, g)
 		print_guest(g, args_set(a, 'v'));
 	json_decref(answer);
@@ -94,8 +96,9 @@ static void print_vcpus(const json_t *g)
 	json_array_foreach(json_object_get(g, "vcpus"), i, v) {
 		cpu = json_object_get(v, "cpu");
 		snprintf(on, sizeof(on), cpu ? "%lld" : "-", (long long)json_integer_value(cpu));
-		printf("%-32s %5lld %5lld %4s   %3s  %8.1f  %s / %s\n", name, (long long)integer_of(g, "domid"), (long long)integer_of(v, "vcpu"), on,
-			string_of(v, "flags"), json_number_value(json_object_get(v, "cpu_time_ns")) / NS_PER_S, string_of(v, "affinity_hard"),
+		printf("%-32s %5lld %5lld %4s   %3s  %8.1f  %s / %s\n", name, (long long)integer_of(g, "domid"),
+			(long long)integer_of(v, "vcpu"), on, string_of(v, "flags"),
+			json_number_value(json_object_get(v, "cpu_time_ns")) / NS_PER_S, string_of(v, "affinity_hard"),
 			string_of(v, "affinity_soft"));
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The manager as the verbs use it, and what is said to the user: results on standard output, one line for an error on standard error. */
+/* The manager as the verbs use it, and what is said to the user: results on standard output, one line for an error on standard
+ * error. */
 #include <lodge/verb.h>
 #include <errno.h>
 #include <stdarg.h>

@@ -66,8 +66,8 @@ json_t *verbs_to_json(void);
 
 /* --- the manager, and what is said (say.c) --- */
 /*
- * Call a method of the manager's, which is connected to at the first call. params: reference taken over. *result: new reference; NULL: not wanted. Without a message
- * on failure: say_error().
+ * Call a method of the manager's, which is connected to at the first call. params: reference taken over. *result: new reference;
+ * NULL: not wanted. Without a message on failure: say_error().
  */
 int manager_call(const char *method, json_t *params, json_t **result, struct err *e);
 /* The same, and progress is shown: on a terminal, or when the user wants to hear more. */
