@@ -2,6 +2,8 @@
 /* Fuzzing: the request that a client of the console daemon sends. What is accepted is within its ranges, and what is refused says why. */
 /* sources: tools/consoled/request.c tools/lib/err.c */
 /* libs: -ljansson */
+/* flags: -dict=console_request.dict -max_len=600 */
+/* runs: 100000 */
 #include <consoled/request.h>
 #include <errno.h>
 #include <stdlib.h>

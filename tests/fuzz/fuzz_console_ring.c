@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzzing: the console ring, with indices and contents of the guest's choice that change between any two steps. */
 /* sources: tools/consoled/ring.c */
+/* flags: -max_len=400 */
 #include <consoled/ring.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -209,8 +209,11 @@ static void fired(const char *token)
 		want_scan();
 	} else if (g && token[0] == 'c') {
 		look(g);
-	} else if (g && token[0] == 'n' && g->name) {
-		look_name(g);
+	} else if (g && token[0] == 'n') {
+		/* The first time because it was registered, and the name is read after that. */
+		if (g->name_watched && g->name)
+			look_name(g);
+		g->name_watched = true;
 	}
 }
 

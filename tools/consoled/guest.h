@@ -20,7 +20,7 @@ struct guest {
 	struct record *rec, own_rec;	/* own_rec: when there is none in the file, and once the guest has ended */
 	struct log log;
 	bool ended, told_corrupt, told_attach;
-	bool has_pty;
+	bool has_pty, name_watched;	/* kept here for discover.c */
 	int64_t tokens, tokens_at;	/* bytes it may yet write; when that was counted */
 	struct guest *next_resting;
 	int64_t rest_until;		/* 0: not resting */

@@ -6,7 +6,6 @@
 #include <consoled/loop.h>
 #include <errno.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +129,6 @@ static void raise_limits(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	mallopt(M_ARENA_MAX, 1);	/* libxenstore's thread would get a heap of its own */
 }
 
 /* The directories that hold path; others of ours are in them, too. */
