@@ -105,7 +105,7 @@ static void env_init(void)
 }
 
 /* Start the daemon in this process. */
-static int daemon_start(const char *dir)
+static int __unused daemon_start(const char *dir)
 {
 	struct domain *own;
 	int rc;
@@ -120,7 +120,7 @@ static int daemon_start(const char *dir)
 }
 
 /* What one round of the main loop does. Every client is looked at, as if it had sent an event. */
-static void daemon_round(void)
+static void __unused daemon_round(void)
 {
 	for (int i = 0; i < DOMS; i++)
 		ring_event(i);

@@ -75,7 +75,7 @@ static void put_domain(struct bytes *b, const struct domain *d)
 	put(b, d->handle, sizeof(d->handle));
 	put_u(b, r ? r->gfn : 0, 8);
 	put_u(b, r ? r->port : 0, 4);
-	put_u(b, d->target ? d->target->domid : d->domid, 2);
+	put_u(b, d->target && d->target->alive ? d->target->domid : d->domid, 2);
 }
 
 static void put_watch(struct bytes *b, const struct watch *w, bool there)
