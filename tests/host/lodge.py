@@ -171,13 +171,14 @@ def vcpu_list(b):
 @test
 def uptime(b):
     b.manager.methods['uptime'] = {'guests': [{'domid': 0, 'name': 'Domain-0', 'uptime_s': 182}, {'domid': 1, 'name': 'web1', 'uptime_s': 93784},
-                                              {'domid': 2, 'name': 'old', 'uptime_s': 864000}]}
+                                              {'domid': 2, 'name': 'old', 'uptime_s': 864000}, {'domid': 3, 'name': 'new'}]}
     b.run('uptime', out='Name                                ID Uptime\n'
           'Domain-0                             0 0:03:02\n'
           'web1                                 1 1 day,  2:03:04\n'
-          'old                                  2 10 days,  0:00:00\n')
+          'old                                  2 10 days,  0:00:00\n'
+          'new                                  3 -\n')
     text = b.run('uptime', '-s', 'web1')
-    assert re.fullmatch(r' \d\d:\d\d:\d\d up 0:03, Domain-0 \(0\)\n.* up 1 day,  2:03, web1 \(1\)\n.*\n', text), text
+    assert re.fullmatch(r' \d\d:\d\d:\d\d up 0:03, Domain-0 \(0\)\n.* up 1 day,  2:03, web1 \(1\)\n.*\n.* up -, new \(3\)\n', text), text
     equal(json.loads(b.run('uptime', '--json')), b.manager.methods['uptime'])
 
 

@@ -93,6 +93,7 @@ TEST(cd_drives)
 	disk_is("file:/x.iso,hdc:cdrom,r", "/x.iso", DISK_RAW, "hdc", CD | R, NULL);
 	disk_is("phy:/dev/cdrom,hdc,cdrom,r", "/dev/cdrom", DISK_RAW, "hdc", CD | R, NULL);
 	disk_is(",,hdc,cdrom", NULL, DISK_EMPTY, "hdc", CD | R, NULL);
+	disk_is(",,hdc,cdrom,script=block-foo", NULL, DISK_EMPTY, "hdc", CD | R, "block-foo");
 	disk_is("/x.iso,,hdc,r,devtype=disk", "/x.iso", DISK_RAW, "hdc", R, NULL);
 	disk_refused(",,xvda,w", "it has no target; only a CD drive (devtype=cdrom) can be empty");
 }

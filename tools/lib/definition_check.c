@@ -160,7 +160,7 @@ static int check_disk(const struct definition *d, size_t i, struct err *e)
 		return bad(e, "disk %s: it has no target; only a CD drive can be empty", k->vdev);
 	if (k->script && (has_control(k->script) || !*k->script || strlen(k->script) > 255))
 		return bad(e, "disk %s: found a bad name of a script", k->vdev);
-	if (k->script && (has_control(k->target) || strlen(k->target) > PATH_MAX_BYTES))
+	if (k->script && k->target && (has_control(k->target) || strlen(k->target) > PATH_MAX_BYTES))
 		return bad(e, "disk %s: found a bad target for %s", k->vdev, k->script);
 	return k->script ? 0 : check_path("disk", k->target, e);
 }

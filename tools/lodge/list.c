@@ -154,7 +154,10 @@ enum status run_uptime(const struct args *a)
 		printf("%-32s %5s Uptime\n", "Name", "ID");
 	json_array_foreach(json_object_get(answer, "guests"), i, g) {
 		name_of(g, name, sizeof(name));
-		duration(integer_of(g, "uptime_s"), !brief, up, sizeof(up));
+		if (json_object_get(g, "uptime_s"))
+			duration(integer_of(g, "uptime_s"), !brief, up, sizeof(up));
+		else
+			strcpy(up, "-");
 		if (brief)
 			printf(" %s up %s, %s (%lld)\n", clock, up, name, (long long)integer_of(g, "domid"));
 		else
