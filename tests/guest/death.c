@@ -101,9 +101,8 @@ static void close_all(void)
 			event_close(port);
 }
 
-TEST(with_everything)
+static void die_with_everything(void)
 {
-	long before = free_pages_stable();
 	u64 *page = page_alloc();
 	struct grant_entry_v1 *theirs;
 	u64 va, mfn, *view;
@@ -162,8 +161,18 @@ TEST(with_everything)
 	CHECK(gone(peer_id(&p)));
 	close_all();
 	CHECK_EQ(peer_destroy(&q), 0);
-	check_no_loss(before);
 	page_free(page);
+}
+
+TEST(with_everything)
+{
+	long before;
+
+	/* The first time our own tables of ports and mappings grow. */
+	die_with_everything();
+	before = free_pages_stable();
+	die_with_everything();
+	check_no_loss(before);
 }
 
 TEST(mapper_dies)

@@ -21,11 +21,11 @@ TEST(alloc_and_close)
 	mask_all();
 	a = event_alloc_unbound(DOMID_SELF, DOMID_SELF);
 	REQUIRE(a > 0);
-	b = event_alloc_unbound(DOMID_SELF, 7);
+	b = event_alloc_unbound(DOMID_SELF, own_id() + 1000);
 	REQUIRE(b > 0);
 	CHECK_NE(a, b);
 	CHECK_EQ(event_status((u32)b, &st), EVTCHNSTAT_unbound);
-	CHECK_EQ(st.u.unbound.dom, 7);
+	CHECK_EQ(st.u.unbound.dom, own_id() + 1000);
 	CHECK_EQ(st.vcpu, 0);
 	CHECK_EQ(event_close((u32)a), 0);
 	CHECK_EQ(event_status((u32)a, NULL), EVTCHNSTAT_closed);
@@ -50,7 +50,7 @@ TEST(interdomain_with_self)
 	CHECK_NE(a, b);
 	CHECK_EQ(event_status((u32)a, &st), EVTCHNSTAT_interdomain);
 	CHECK_EQ(st.u.interdomain.port, b);
-	CHECK_EQ(st.u.interdomain.dom, 0);
+	CHECK_EQ(st.u.interdomain.dom, own_id());
 	CHECK_EQ(event_status((u32)b, &st), EVTCHNSTAT_interdomain);
 	CHECK_EQ(st.u.interdomain.port, a);
 	event_clear((u32)a);
@@ -68,7 +68,7 @@ TEST(interdomain_with_self)
 	/* Closing one end makes the other unbound, to the same domain. */
 	CHECK_EQ(event_close((u32)b), 0);
 	CHECK_EQ(event_status((u32)a, &st), EVTCHNSTAT_unbound);
-	CHECK_EQ(st.u.unbound.dom, 0);
+	CHECK_EQ(st.u.unbound.dom, own_id());
 	/* Sending on an unbound port is silently dropped. */
 	CHECK_EQ(event_send((u32)a), 0);
 	CHECK(!event_pending((u32)a));
@@ -77,10 +77,10 @@ TEST(interdomain_with_self)
 
 TEST(interdomain_refused)
 {
-	long a = event_alloc_unbound(DOMID_SELF, 7);
+	long a = event_alloc_unbound(DOMID_SELF, own_id() + 1000);
 
 	REQUIRE(a > 0);
-	/* Meant for domain 7, not for us; no such port; no such domain; far away. */
+	/* Meant for another domain, not for us; no such port; no such domain; far away. */
 	CHECK_LT(event_bind_interdomain(DOMID_SELF, (u32)a), 0);
 	CHECK_LT(event_bind_interdomain(DOMID_SELF, 0), 0);
 	CHECK_LT(event_bind_interdomain(DOMID_SELF, 4000), 0);
@@ -174,7 +174,7 @@ TEST(status_of_others)
 	struct evtchn_status st = { .dom = 4321, .port = 1 };
 
 	CHECK_EQ(HCALL(event_channel_op, EVTCHNOP_status, &st), -XEN_ESRCH);
-	st.dom = 0;
+	st.dom = (domid_t)own_id();
 	CHECK_EQ(HCALL(event_channel_op, EVTCHNOP_status, &st), 0);
 }
 

@@ -211,7 +211,7 @@ static long op_grant_offer(void)
 	u32 ref = FIRST_REF + (u32)below(8);
 
 	grants[ref].frame = (u32)any_mfn();
-	grants[ref].domid = 0;
+	grants[ref].domid = (domid_t)own_id();
 	WRITE_ONCE(grants[ref].flags, GTF_permit_access | (below(2) ? GTF_readonly : 0));
 	return 0;
 }
@@ -221,7 +221,7 @@ static long op_grant_map(void)
 	u64 va = any_window();
 	u64 *e = pt_walk(va, 1);
 	struct gnttab_map_grant_ref m = {
-		.host_addr = va, .ref = FIRST_REF + (u32)below(8),
+		.host_addr = va, .ref = FIRST_REF + (u32)below(8), .dom = (domid_t)own_id(),
 		.flags = GNTMAP_host_map | (below(2) ? GNTMAP_readonly : 0) | (below(8) ? 0 : (u32)below(32)),
 	};
 

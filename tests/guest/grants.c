@@ -53,7 +53,7 @@ static void ready(void)
 static void offer(u32 ref, u64 *page, bool readonly)
 {
 	v1[ref].frame = (u32)virt_to_mfn(page);
-	v1[ref].domid = 0;
+	v1[ref].domid = (domid_t)own_id();
 	barrier();
 	WRITE_ONCE(v1[ref].flags, GTF_permit_access | (readonly ? GTF_readonly : 0));
 }
@@ -63,7 +63,7 @@ static struct gnttab_map_grant_ref map_ref(u64 va, u32 ref, u32 flags)
 	struct gnttab_map_grant_ref m = { .host_addr = va, .flags = flags, .ref = ref, .dom = DOMID_SELF, .status = 1 };
 
 	/* DOMID_SELF names us here too, but the number is what a backend uses. */
-	m.dom = 0;
+	m.dom = (domid_t)own_id();
 	CHECK_EQ(HCALL(grant_table_op, GNTTABOP_map_grant_ref, &m, 1), 0);
 	return m;
 }
@@ -235,10 +235,10 @@ TEST(map_refused)
 	m = map_ref(SCRATCH_VA, 1u << 20, GNTMAP_host_map);
 	CHECK_EQ(m.status, GNTST_bad_gntref);
 	offer(FIRST_REF, page, false);
-	v1[FIRST_REF].domid = 7;
+	v1[FIRST_REF].domid = (domid_t)own_id() + 1000;
 	m = map_ref(SCRATCH_VA, FIRST_REF, GNTMAP_host_map);
 	CHECK_LT(m.status, 0);
-	v1[FIRST_REF].domid = 0;
+	v1[FIRST_REF].domid = (domid_t)own_id();
 	/* No such domain, no kind of mapping, an address of the hypervisor's or of nobody. */
 	m = (struct gnttab_map_grant_ref){ .host_addr = SCRATCH_VA, .flags = GNTMAP_host_map, .ref = FIRST_REF, .dom = 4321 };
 	CHECK_EQ(HCALL(grant_table_op, GNTTABOP_map_grant_ref, &m, 1), 0);
@@ -350,7 +350,7 @@ TEST(copy)
 	memset(from, 0x41, PAGE_SIZE);
 	offer(FIRST_REF, from, true);
 	c.source.u.ref = FIRST_REF;
-	c.source.domid = 0;
+	c.source.domid = (domid_t)own_id();
 	c.source.offset = 50;
 	c.dest.u.gmfn = virt_to_mfn(to);
 	c.dest.domid = DOMID_SELF;
@@ -366,7 +366,7 @@ TEST(copy)
 	c.source.u.gmfn = virt_to_mfn(to);
 	c.source.domid = DOMID_SELF;
 	c.dest.u.ref = FIRST_REF;
-	c.dest.domid = 0;
+	c.dest.domid = (domid_t)own_id();
 	CHECK_LT(copy(&c), 0);
 	v1[FIRST_REF].flags = 0;
 	offer(FIRST_REF, from, false);
@@ -464,7 +464,7 @@ TEST(transfer)
 	static const domid_t self = DOMID_SELF;
 
 	ready();
-	v1[FIRST_REF].domid = 0;
+	v1[FIRST_REF].domid = (domid_t)own_id();
 	v1[FIRST_REF].frame = 9;
 	v1[FIRST_REF].flags = GTF_accept_transfer;
 	CHECK_EQ(HCALL(grant_table_op, GNTTABOP_transfer, &t, 1), 0);
@@ -510,7 +510,7 @@ TEST(version_switch)
 	CHECK_EQ(map_va(GRANT_VA, MAKE_PTE(frames[0], PTE_RW)), 0);
 	memset(v2 + FIRST_REF, 0, PAGE_SIZE - FIRST_REF * sizeof(*v2));
 	v2[FIRST_REF].full_page.frame = virt_to_mfn(page);
-	v2[FIRST_REF].hdr.domid = 0;
+	v2[FIRST_REF].hdr.domid = (domid_t)own_id();
 	barrier();
 	WRITE_ONCE(v2[FIRST_REF].hdr.flags, GTF_permit_access);
 	page[0] = 0x22;
@@ -534,6 +534,7 @@ TEST(version_switch)
 		barrier();
 		v2[FIRST_REF].hdr.flags = GTF_permit_access | GTF_sub_page;
 		c.source.u.ref = FIRST_REF;
+		c.source.domid = (domid_t)own_id();
 		c.dest.u.gmfn = virt_to_mfn(to);
 		c.dest.domid = DOMID_SELF;
 		c.source.offset = 64;

@@ -15,6 +15,8 @@
 #define FOREIGN_VA (SCRATCH_VA + (1ul << 40))
 #define FOREIGN_SLOTS 512
 
+u32 dom_max_port = 1023, dom_spare_pages = 16;
+
 long domctl(u32 cmd, u32 id, struct xen_domctl *op)
 {
 	op->cmd = cmd;
@@ -34,7 +36,7 @@ void dom_config(struct xen_domctl *op, u32 vcpus)
 {
 	memset(op, 0, sizeof(*op));
 	op->u.createdomain.max_vcpus = vcpus ? vcpus : 1;
-	op->u.createdomain.max_evtchn_port = 1023;
+	op->u.createdomain.max_evtchn_port = dom_max_port;
 	op->u.createdomain.max_grant_frames = 8;
 	op->u.createdomain.max_maptrack_frames = 8;
 	op->u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(2);
@@ -44,7 +46,7 @@ void dom_config(struct xen_domctl *op, u32 vcpus)
 static int populate(struct dom *d, u32 pages)
 {
 	struct xen_memory_reservation r = { .nr_extents = pages, .domid = (domid_t)d->id };
-	struct xen_domctl op = { .u.max_mem.max_memkb = pages * 4 + 64 };
+	struct xen_domctl op = { .u.max_mem.max_memkb = (pages + dom_spare_pages) * 4 };
 	long rc;
 
 	if (!pages)

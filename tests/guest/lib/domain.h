@@ -44,6 +44,9 @@ long domctl(u32 cmd, u32 id, struct xen_domctl *op);
 /* The same for commands without an argument. */
 long domctl_simple(u32 cmd, u32 id);
 
+/* What dom_create() allows: ports, and pages beyond those that it gives. A test may change them. */
+extern u32 dom_max_port, dom_spare_pages;
+
 /* Arguments of XEN_DOMCTL_createdomain for a PV guest with so many vCPUs. */
 void dom_config(struct xen_domctl *op, u32 vcpus);
 /* A paused domain with vcpus vCPUs (none for 0, the limit is 1 then) and pages of memory. 0 or -errno; what was made is undone. */

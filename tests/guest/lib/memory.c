@@ -10,6 +10,19 @@ static u64 next_pfn;		/* first page never handed out */
 static u64 mapped_pfns;		/* pages below are in the linear map */
 static void *free_list;
 
+u32 own_id(void)
+{
+	u32 id = 0;
+
+	const char *p = (const char *)start_info->cmd_line;
+
+	while (*p && strncmp(p, "domid=", 6))
+		p++;
+	for (p += *p ? 6 : 0; *p >= '0' && *p <= '9'; p++)
+		id = id * 10 + (u32)(*p - '0');
+	return id;
+}
+
 u64 memory_pages(void)
 {
 	return mapped_pfns;

@@ -50,6 +50,15 @@ void memory_init(void);
 extern struct shared_info *shared_info;
 extern start_info_t *start_info;
 
+/* Is this Domain 0's place? A test kernel may run as an ordinary domain, too (domu.c), where some things are refused. */
+static inline bool privileged(void)
+{
+	return start_info->flags & SIF_PRIVILEGED;
+}
+
+/* Our domain id: 0, or what "domid=" on the command line says. */
+u32 own_id(void);
+
 /* Pages that the runtime may use and has mapped: number of pseudo-physical frames. */
 u64 memory_pages(void);
 
