@@ -2,6 +2,7 @@
 /* Fuzzing: definitions. Whatever is accepted survives JSON, copying and completion unchanged, and whatever is refused says why. */
 /* sources: tools/lib/definition.c tools/lib/definition_check.c tools/lib/definition_complete.c tools/lib/definition_cpus.c tools/lib/definition_disk.c tools/lib/definition_json.c tools/lib/definition_nic.c tools/lib/definition_parse.c tools/lib/definition_syntax.c tools/lib/definition_value.c tools/lib/err.c */
 /* libs: -ljansson -luuid */
+/* flags: -dict=definition.dict */
 #include <lib/definition.h>
 #include <stdlib.h>
 #include <string.h>

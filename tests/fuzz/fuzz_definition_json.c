@@ -2,6 +2,7 @@
 /* Fuzzing: definitions that come as JSON from whoever reaches the manager. What is accepted is written back as the same. */
 /* sources: tools/lib/definition.c tools/lib/definition_check.c tools/lib/definition_complete.c tools/lib/definition_cpus.c tools/lib/definition_json.c tools/lib/definition_disk.c tools/lib/definition_nic.c tools/lib/definition_parse.c tools/lib/definition_value.c tools/lib/definition_syntax.c tools/lib/err.c */
 /* libs: -ljansson -luuid */
+/* flags: -dict=definition_json.dict */
 #include <lib/definition.h>
 #include <stdlib.h>
 
