@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzzing: guest kernels, from the file to the layout of the guest and its page tables. What is accepted lies where it may, and what is refused says why. */
+/* Fuzzing: guest kernels, from the file to the page tables. What is accepted lies where it may; what is refused says why. */
 /* sources: tools/lib/kernel_unpack.c tools/lib/build_layout.c tools/lib/err.c lib/elf.c lib/xennote.c boot/bzimage.c boot/packformat.c boot/unpack_codecs.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include <lib/kernel_unpack.h>
@@ -90,7 +90,8 @@ static void check_damaged(const uint8_t *data, size_t size)
 {
 	const struct kernel_image_spec spec = {
 		.base = data[0] & 1 ? 0xffffffff80000000 : 0, .start = data[0] & 2 ? MiB(1) : 0, .filesz = 100, .memsz = 3 * PAGE_SIZE,
-		.init_p2m = data[0] & 4 ? 0x8000000000 : 0, .mod_start_pfn = data[0] & 8, .features = data[0] & 16 ? "!writable_page_tables|x" : NULL,
+		.init_p2m = data[0] & 4 ? 0x8000000000 : 0, .mod_start_pfn = data[0] & 8,
+		.features = data[0] & 16 ? "!writable_page_tables|x" : NULL,
 	};
 	u8 *file = calloc(1, KERNEL_IMAGE_HEADERS + spec.filesz);
 	size_t len = kernel_image_make(file, &spec);

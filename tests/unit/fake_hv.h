@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A hypervisor as the domain builder sees it: gives memory in scattered extents, maps it, and takes note of what it is asked for. */
+/*
+ * A hypervisor as the domain builder sees it: gives memory in scattered extents, maps it, and takes note of what it is asked for.
+ */
 #ifndef TESTS_UNIT_FAKE_HV_H
 #define TESTS_UNIT_FAKE_HV_H
 
@@ -246,7 +248,8 @@ void *xenforeignmemory_map(xenforeignmemory_handle *h, uint32_t dom, int prot, s
 	map = mmap(NULL, pages * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (size_t i = 0; i < pages; i++) {
 		CHECK(arr[i] >= FAKE_MFN && arr[i] <= FAKE_GRANTS);
-		CHECK(mmap(map + i * PAGE_SIZE, PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, fake.fd, (off_t)((arr[i] - FAKE_MFN) * PAGE_SIZE)) != MAP_FAILED);
+		CHECK(mmap(map + i * PAGE_SIZE, PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, fake.fd,
+			   (off_t)((arr[i] - FAKE_MFN) * PAGE_SIZE)) != MAP_FAILED);
 	}
 	fake.mapped += (unsigned)pages;
 	return map;

@@ -35,15 +35,16 @@ static inline u8 *kernel_image_number(u8 *p, u32 type, u64 value)
 }
 
 /*
- * Into file, which has room for KERNEL_IMAGE_HEADERS + filesz bytes; the segment's bytes are the caller's. Entry: its first byte; hypercall page: its
- * second page, if it has two. Returns the size.
+ * Into file, which has room for KERNEL_IMAGE_HEADERS + filesz bytes; the segment's bytes are the caller's. Entry: its first byte;
+ * hypercall page: its second page, if it has two. Returns the size.
  */
 static inline size_t kernel_image_make(u8 *file, const struct kernel_image_spec *s)
 {
-	struct elf_header h = { .ident = "\x7f" "ELF\2\1\1", .type = 2, .machine = 62, .version = 1, .phoff = 64, .ehsize = 64, .phentsize = 56,
-				.phnum = 2, .entry = s->base + s->start };
+	struct elf_header h = { .ident = "\x7f" "ELF\2\1\1", .type = 2, .machine = 62, .version = 1, .phoff = 64,
+				.ehsize = 64, .phentsize = 56, .phnum = 2, .entry = s->base + s->start };
 	struct elf_phdr ph[2] = {
-		{ .type = ELF_PT_LOAD, .offset = KERNEL_IMAGE_HEADERS, .vaddr = s->base + s->start, .paddr = s->start, .filesz = s->filesz, .memsz = s->memsz },
+		{ .type = ELF_PT_LOAD, .offset = KERNEL_IMAGE_HEADERS, .vaddr = s->base + s->start,
+		  .paddr = s->start, .filesz = s->filesz, .memsz = s->memsz },
 		{ .type = ELF_PT_NOTE, .offset = 512 },
 	};
 	u8 *p = file + 512;

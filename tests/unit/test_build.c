@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests: the domain builder, against a hypervisor that takes notes. What a guest finds is looked at through its own page tables. */
+/* Unit tests: the domain builder. What a guest finds is looked at through its own page tables. */
 /* sources: tools/lib/build.c tools/lib/build_layout.c tools/lib/build_load.c tools/lib/kernel.c tools/lib/kernel_cache.c tools/lib/kernel_unpack.c tools/lib/err.c lib/elf.c lib/xennote.c boot/bzimage.c boot/packformat.c boot/unpack_codecs.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include "test.h"
@@ -140,7 +140,8 @@ static void check_tables(const struct start_info *si, const u64 *p2m)
 	}
 	CHECK(mapped <= si->nr_pages);
 	/* Half a MiB behind the stack, the last element, or all there is. */
-	CHECK(spec.base + mapped * PAGE_SIZE >= fake.context.user_regs.rsp + (512 << 10) || mapped + si->nr_p2m_frames + PFN_UP(si->mod_len) >= si->nr_pages);
+	CHECK(spec.base + mapped * PAGE_SIZE >= fake.context.user_regs.rsp + (512 << 10) ||
+	      mapped + si->nr_p2m_frames + PFN_UP(si->mod_len) >= si->nr_pages);
 	CHECK_EQ(l4, fake.pinned);
 	CHECK_EQ(p2m[PFN_DOWN(si->pt_base - spec.base)], l4);
 	free(seen);
@@ -221,11 +222,13 @@ static void check_guest(const struct build_input *in, const struct build_result 
 
 static struct build_input input(uint64_t mib)
 {
-	return (struct build_input){ .domid = FAKE_DOMID, .kernel = kernel, .memory_kib = mib << 10, .vcpus = 1, .store_domid = 3, .console_domid = 4 };
+	return (struct build_input){ .domid = FAKE_DOMID, .kernel = kernel, .memory_kib = mib << 10, .vcpus = 1,
+				      .store_domid = 3, .console_domid = 4 };
 }
 
 static const struct kernel_image_spec kinds[] = {
-	{ .base = LINUX_BASE, .start = MiB(16), .init_p2m = LINUX_P2M, .mod_start_pfn = true, .features = "!writable_page_tables|pae_pgdir_above_4gb" },
+	{ .base = LINUX_BASE, .start = MiB(16), .init_p2m = LINUX_P2M, .mod_start_pfn = true,
+	  .features = "!writable_page_tables|pae_pgdir_above_4gb" },
 	{ .base = 0 },
 	{ .base = 0, .start = MiB(1) },
 	{ .base = LINUX_BASE, .start = MiB(1), .mod_start_pfn = true },

@@ -68,7 +68,8 @@ static void settle(void)
 static struct blob make_elf(size_t len)
 {
 	struct blob b = sample(len);
-	struct elf_header h = { .ident = "\x7f" "ELF\2\1\1", .type = 2, .machine = 62, .version = 1, .phoff = 64, .ehsize = 64, .phentsize = 56, .phnum = 1 };
+	struct elf_header h = { .ident = "\x7f" "ELF\2\1\1", .type = 2, .machine = 62, .version = 1, .phoff = 64,
+				.ehsize = 64, .phentsize = 56, .phnum = 1 };
 	struct elf_phdr ph = { .type = ELF_PT_LOAD, .filesz = len, .memsz = len };
 
 	memcpy(b.data, &h, 64);

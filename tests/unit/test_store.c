@@ -13,7 +13,10 @@
 #include <sys/un.h>
 #include <xen/io/xs_wire.h>
 
-/* --- the daemon: a flat table, kept in shared memory, which stands for its state on disk. One client at a time ------------------------------- */
+/*
+ * --- the daemon: a flat table, kept in shared memory, which stands for its state on disk. One client at a time
+ * -------------------------------
+ */
 
 #define NODES	32
 

@@ -136,8 +136,8 @@ static int out_of_memory(struct build *b, u64 pfn, struct err *e)
 	struct xen_sysctl_physinfo info = { 0 };
 
 	hv_physinfo(b->hv, &info);
-	return err_set(e, ENOMEM, "no-memory", "not enough free memory: %lu MiB are missing, %lu MiB are free", (b->l.pages - pfn + 255) / 256,
-		       info.free_pages / 256);
+	return err_set(e, ENOMEM, "no-memory", "not enough free memory: %lu MiB are missing, %lu MiB are free",
+		       (b->l.pages - pfn + 255) / 256, info.free_pages / 256);
 }
 
 /* The largest extents first; smaller ones where the machine's memory is in pieces. */
@@ -227,7 +227,9 @@ static void make_start_info(struct build *b)
 		strcpy((char *)si->cmd_line, b->in->cmdline);
 }
 
-/* All of the guest's first memory. The first piece, of zeroes, is what the ABI leaves to the builder where nothing else is written. */
+/*
+ * All of the guest's first memory. The first piece, of zeroes, is what the ABI leaves to the builder where nothing else is written.
+ */
 static int write_memory(struct build *b, struct err *e)
 {
 	const struct build_layout *l = &b->l;
@@ -246,8 +248,10 @@ static int write_memory(struct build *b, struct err *e)
 	if (rc)
 		return rc;
 	if (b->ramdisk_size)
-		build_piece_add(&im, (struct build_piece){ .pa = l->ramdisk_pfn * PAGE_SIZE, .len = b->ramdisk_size, .file = b->ramdisk });
-	build_piece_add(&im, (struct build_piece){ .pa = l->p2m_pfn * PAGE_SIZE, .len = l->p2m_pages * PAGE_SIZE, .data = b->p2m, .file = -1 });
+		build_piece_add(&im, (struct build_piece){ .pa = l->ramdisk_pfn * PAGE_SIZE, .len = b->ramdisk_size,
+			.file = b->ramdisk });
+	build_piece_add(&im, (struct build_piece){ .pa = l->p2m_pfn * PAGE_SIZE, .len = l->p2m_pages * PAGE_SIZE,
+		.data = b->p2m, .file = -1 });
 	build_piece_add(&im, (struct build_piece){ .pa = l->info_va - l->k.base, .len = PAGE_SIZE, .data = &b->info, .file = -1 });
 	build_piece_add(&im, (struct build_piece){ .pa = pt_pa, .len = l->pt_pages * PAGE_SIZE, .data = b->tables, .file = -1 });
 	build_piece_add(&im, (struct build_piece){ .pa = (l->p2m_pfn + l->p2m_pages) * PAGE_SIZE, .len = l->p2m_tables * PAGE_SIZE,

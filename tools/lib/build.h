@@ -23,15 +23,15 @@ struct build_result {
 };
 
 /*
- * Build a PV guest into the domain, which exists and has its vCPUs and memory limit (hv_domain_create, _max_vcpus, _max_mem): allocate and fill memory, page
- * tables, p2m, start info, grant table entries for the two rings, vCPU 0's context. On failure the domain holds whatever was done so far:
- * the caller destroys it. Errors name the file and what is wrong with it.
+ * Build a PV guest into the domain, which exists and has its vCPUs and memory limit (hv_domain_create, _max_vcpus, _max_mem):
+ * allocate and fill memory, page tables, p2m, start info, grant table entries for the two rings, vCPU 0's context. On failure the
+ * domain holds whatever was done so far: the caller destroys it. Errors name the file and what is wrong with it.
  */
 int build_pv(struct hv *hv, const struct build_input *in, struct build_result *out, struct err *e);
 
 /*
- * What build_pv() would refuse, without a domain: kernel missing, no kernel, of the wrong kind; RAM disk missing; memory too small. Cheap when the
- * unpacked kernel is cached. *needed_kib: smallest memory.
+ * What build_pv() would refuse, without a domain: kernel missing, no kernel, of the wrong kind; RAM disk missing; memory too small.
+ * Cheap when the unpacked kernel is cached. *needed_kib: smallest memory.
  */
 int build_check(const struct build_input *in, uint64_t *needed_kib, struct err *e);
 

@@ -43,7 +43,10 @@ static u64 tables_for(u64 start, u64 end)
 	return tables_at(1, start, end) + tables_at(2, start, end) + tables_at(3, start, end);
 }
 
-/* Page tables, stack and end depend on each other. The padding is given up where there is no memory: beyond the guest's first `limit` pages. */
+/*
+ * Page tables, stack and end depend on each other. The padding is given up where there is no memory: beyond the guest's first
+ * `limit` pages.
+ */
 static void place_tables(struct build_layout *l, u64 limit)
 {
 	l->pt_pages = 1;
@@ -164,8 +167,8 @@ static u64 table_frame(const struct build_layout *l, const u64 *p2m, u64 table)
 }
 
 /*
- * Map [start, end) to the pages from pfn on. The tables of each level lie one after the other from `first` on, those of level 3 first, so their entries for the
- * range are one array, too.
+ * Map [start, end) to the pages from pfn on. The tables of each level lie one after the other from `first` on, those of level 3
+ * first, so their entries for the range are one array, too.
  */
 static void map_range(const struct build_layout *l, const u64 *p2m, u64 (*tables)[512], u64 first, u64 start, u64 end, u64 pfn)
 {

@@ -7,8 +7,8 @@
 
 /*
  * Virtual, from the base that the kernel's notes give (it maps pseudo-physical 0):
- *   kernel | RAM disk, unless it may stay unmapped | p2m, unless it has its own address | start_info | store ring | console ring | page tables | stack |
- *   padding to 4 MiB, as far as there is memory
+ *   kernel | RAM disk, unless it may stay unmapped | p2m, unless it has its own address | start_info | store ring | console ring |
+ *   page tables | stack | padding to 4 MiB, as far as there is memory
  * Pseudo-physical behind that: the RAM disk and the p2m, when they are not in the first mapping; the p2m's page tables behind it.
  * (ABI: the bootstrap layout described at struct start_info in <xen/xen.h>.)
  */
@@ -34,7 +34,10 @@ const char *build_read_notes(struct build_layout *l, const struct elf *elf);
 /* Place everything. NULL, or a message. Whether needed <= pages is the caller's question. */
 const char *build_plan(struct build_layout *l, u64 pages, u64 ramdisk_size);
 
-/* All page tables: pt_pages, then p2m_tables, each a page of entries. p2m: machine frame of each of the guest's pages. tables is zeroed. */
+/*
+ * All page tables: pt_pages, then p2m_tables, each a page of entries. p2m: machine frame of each of the guest's pages. tables is
+ * zeroed.
+ */
 void build_tables(const struct build_layout *l, const u64 *p2m, u64 (*tables)[512]);
 
 #endif

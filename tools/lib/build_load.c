@@ -2,8 +2,8 @@
 /*
  * Writing into a new guest's memory.
  *
- * Mapping a foreign page costs more than filling it, so only pages that get something are mapped, each once, many at a time: first a bitmap of them is
- * made from the pieces, then window after window is mapped and filled.
+ * Mapping a foreign page costs more than filling it, so only pages that get something are mapped, each once, many at a time: first
+ * a bitmap of them is made from the pieces, then window after window is mapped and filled.
  */
 #include <errno.h>
 #include <lib/build_load.h>

@@ -10,14 +10,14 @@
 #define BUILD_PIECES	48	/* a kernel may have 32 segments */
 
 /*
- * What is to be at [pa, pa + len) of the guest, in bytes: data; or the file from its start; or, with neither, zeroes. Of pieces that overlap, the
- * later one counts. Outside of all of them the memory stays as it came.
+ * What is to be at [pa, pa + len) of the guest, in bytes: data; or the file from its start; or, with neither, zeroes. Of pieces
+ * that overlap, the later one counts. Outside of all of them the memory stays as it came.
  */
 struct build_piece {
 	uint64_t pa, len;
 	const void *data;
 	int file;			/* -1: none */
-	const uint8_t *filled;		/* with data: struct kernel's bitmap, NULL: none. What it says is zero is not written, for a guest whose memory is */
+	const uint8_t *filled;		/* with data: struct kernel's bitmap, or NULL. What is zero is not written if the memory is */
 	uint64_t filled_offset;		/* of data in what the bitmap is about */
 };
 

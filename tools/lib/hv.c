@@ -93,8 +93,9 @@ static int check_interface(struct hv *hv, struct err *e)
 	int rc = hv_physinfo(hv, &info);
 
 	if (rc == -EACCES)
-		return err_set(e, EPROTO, "wrong-hypervisor", "the hypervisor's tools interface is another version than %#x/%#x (Xen 4.17): "
-			       "the tools and the hypervisor do not belong together", XEN_SYSCTL_INTERFACE_VERSION, XEN_DOMCTL_INTERFACE_VERSION);
+		return err_set(e, EPROTO, "wrong-hypervisor",
+			       "the hypervisor's tools interface is not version %#x/%#x (Xen 4.17): it does not belong to these tools",
+			       XEN_SYSCTL_INTERFACE_VERSION, XEN_DOMCTL_INTERFACE_VERSION);
 	if (rc == -EPERM)
 		return err_set(e, EPERM, "not-privileged", "this domain is not privileged: run this in Domain 0");
 	if (rc < 0)

@@ -2,8 +2,8 @@
 /*
  * Hypercalls of the tools (domctl, sysctl, memory_op; <xen/domctl.h>, <xen/sysctl.h>, <xen/memory.h>), through libxencall.
  *
- * A handle may be used by several threads. Functions return 0 or -errno as the hypervisor gave it; they do not make messages, their callers
- * know what the user wanted.
+ * A handle may be used by several threads. Functions return 0 or -errno as the hypervisor gave it; they do not make messages, their
+ * callers know what the user wanted.
  */
 #ifndef TOOLS_LIB_HV_H
 #define TOOLS_LIB_HV_H
@@ -26,7 +26,10 @@ struct hv {
 	xenforeignmemory_handle *fmem;
 };
 
-/* With a message: -ENOENT: no Domain 0 (no /dev/xen/privcmd); -EPROTO: the hypervisor's tools ABI is another version; -EACCES, -EPERM. */
+/*
+ * With a message: -ENOENT: no Domain 0 (no /dev/xen/privcmd); -EPROTO: the hypervisor's tools ABI is another version; -EACCES,
+ * -EPERM.
+ */
 int hv_open(struct hv *hv, struct err *e);
 void hv_close(struct hv *hv);
 
@@ -75,7 +78,10 @@ int hv_sched_id(struct hv *hv, uint32_t *id);
 int hv_debug_keys(struct hv *hv, const char *keys);
 /* The console ring from its start, allocated, NUL-terminated. */
 int hv_console(struct hv *hv, char **text, int clear);
-/* xen_version: major << 16 | minor, and strings (extraversion, changeset, compile info, capabilities, commandline) of <xen/version.h>. */
+/*
+ * xen_version: major << 16 | minor, and strings (extraversion, changeset, compile info, capabilities, commandline) of
+ * <xen/version.h>.
+ */
 int hv_version(struct hv *hv, int cmd, void *arg, size_t size);
 
 #endif

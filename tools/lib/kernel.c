@@ -2,9 +2,9 @@
 /*
  * Guest kernels: from a path to an image in memory.
  *
- * Images stay mapped after use (`images`, the last used first), since mapping tens of MiB costs more than all else that building a guest does with a kernel.
- * They are recognised by the identity of the file they came from. The mapping is of a cache entry that nobody can write to, or of memory of this process; never
- * of the file itself, which somebody might cut short.
+ * Images stay mapped after use (`images`, the last used first), since mapping tens of MiB costs more than all else that building a
+ * guest does with a kernel. They are recognised by the identity of the file they came from. The mapping is of a cache entry that
+ * nobody can write to, or of memory of this process; never of the file itself, which somebody might cut short.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -70,12 +70,13 @@ static int source_open(struct source *s, struct err *e)
 
 static int source_changed(const struct source *s, struct err *e)
 {
-	return err_set(e, EAGAIN, "bad-kernel", "kernel %s: it was changed while it was being read: try again when it is complete", s->path);
+	return err_set(e, EAGAIN, "bad-kernel",
+		       "kernel %s: it was changed while it was being read: try again when it is complete", s->path);
 }
 
 /*
- * A file's times do not tell apart changes within a tick of the clock, or within a second on file systems without fractions of it. So nothing is kept of a file
- * that may still be in the making.
+ * A file's times do not tell apart changes within a tick of the clock, or within a second on file systems without fractions of it.
+ * So nothing is kept of a file that may still be in the making.
  */
 static bool source_settled(const struct source *s)
 {

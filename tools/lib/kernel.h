@@ -23,11 +23,12 @@ struct kernel {
 };
 
 /*
- * Open a kernel file: an ELF (plain or gzip'ed), or a bzImage with a gzip, XZ, LZ4 or ZSTD payload. What has to be unpacked is unpacked by a
- * child process without privileges (other user, no new files, limits on memory and time; the file may be a guest's) into the cache, whose entry is named by
- * device, inode, size and modification time of the file; entries not used for long are removed when the cache exceeds its limit.
- * The last ones used stay mapped in this process. Whether the image is a proper 64-bit ELF file has been checked (elf_open()), no more.
- * -ENOENT, -ENOEXEC, -EFBIG, … with a message that names the path. May be called by several threads; while one unpacks, others wait.
+ * Open a kernel file: an ELF (plain or gzip'ed), or a bzImage with a gzip, XZ, LZ4 or ZSTD payload. What has to be unpacked is
+ * unpacked by a child process without privileges (other user, no new files, limits on memory and time; the file may be a guest's)
+ * into the cache, whose entry is named by device, inode, size and modification time of the file; entries not used for long are
+ * removed when the cache exceeds its limit. The last ones used stay mapped in this process. Whether the image is a proper 64-bit
+ * ELF file has been checked (elf_open()), no more. -ENOENT, -ENOEXEC, -EFBIG, … with a message that names the path. May be called
+ * by several threads; while one unpacks, others wait.
  */
 int kernel_open(const char *path, void (*progress)(const char *text, void *ctx), void *ctx, struct kernel *k, struct err *e);
 void kernel_close(struct kernel *k);

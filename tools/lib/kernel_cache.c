@@ -2,10 +2,11 @@
 /*
  * Unpacked kernels in files.
  *
- * An entry is a header page, the image, and a bitmap of its pages (kernel_unpack.h). It is written without a name (O_TMPFILE) and gets its name when it is
- * complete and on the disk, so whoever is killed leaves nothing behind, and of several creators one wins and the others use what they have. An entry is never
- * written again. It is trusted because nobody else can have made it: the folder belongs to us and no other user can enter it; both are looked at
- * each time. Its name says which file it was made from; its header says it in full.
+ * An entry is a header page, the image, and a bitmap of its pages (kernel_unpack.h). It is written without a name (O_TMPFILE) and
+ * gets its name when it is complete and on the disk, so whoever is killed leaves nothing behind, and of several creators one wins
+ * and the others use what they have. An entry is never written again. It is trusted because nobody else can have made it: the
+ * folder belongs to us and no other user can enter it; both are looked at each time. Its name says which file it was made from; its
+ * header says it in full.
  *
  * The time of last use is the entry's modification time.
  */
@@ -178,8 +179,8 @@ static struct entry *list_entries(DIR *dir, size_t *n)
 	while ((d = readdir(dir))) {
 		struct entry *grown;
 
-		if (d->d_name[0] == '.' || strlen(d->d_name) >= NAME_MAX_LEN || fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
-		    !S_ISREG(st.st_mode))
+		if (d->d_name[0] == '.' || strlen(d->d_name) >= NAME_MAX_LEN ||
+		    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 			continue;
 		grown = realloc(entries, (*n + 1) * sizeof(*entries));
 		if (!grown)

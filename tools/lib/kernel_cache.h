@@ -24,7 +24,10 @@ bool kernel_id_equal(const struct kernel_id *a, const struct kernel_id *b);
 int kernel_cache_find(const struct kernel_id *id, size_t *size);
 /* A new, nameless file in the cache, or in memory if there can be no cache. -errno. */
 int kernel_cache_new(void);
-/* Make it the entry for id; then remove old entries beyond the limit. keep false, or a failure: it stays nameless, which is no error. */
+/*
+ * Make it the entry for id; then remove old entries beyond the limit. keep false, or a failure: it stays nameless, which is no
+ * error.
+ */
 void kernel_cache_add(int fd, const struct kernel_id *id, size_t size, bool keep);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * Unpacking of a kernel file by a child process in a jail.
  *
- * The file may be a guest's: its headers lie, its data attacks the libraries that unpack it, and somebody may cut it short meanwhile. So nothing of it
- * is looked at in this process. The child is another user with no way to get privileges, to open files, or to start processes; what it can do is read
- * the file, write to the output, and answer in a page of shared memory. That page is believed as little as the file.
+ * The file may be a guest's: its headers lie, its data attacks the libraries that unpack it, and somebody may cut it short
+ * meanwhile. So nothing of it is looked at in this process. The child is another user with no way to get privileges, to open files,
+ * or to start processes; what it can do is read the file, write to the output, and answer in a page of shared memory. That page is
+ * believed as little as the file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +86,8 @@ static void decode(enum unpack_format format, struct unpack_job *job)
 	}
 }
 
-const char *kernel_unpack_here(const void *in, size_t in_size, size_t max, void *(*output)(void *ctx, size_t size), void *ctx, size_t *size)
+const char *kernel_unpack_here(const void *in, size_t in_size, size_t max, void *(*output)(void *ctx, size_t size), void *ctx,
+			       size_t *size)
 {
 	struct unpack_job job = { 0 };
 	const char *error = NULL;
@@ -262,15 +264,20 @@ static int explain(const char *path, int out, int status, struct err *e)
 	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
 	if (sig == SIGBUS && !fstatvfs(out, &fs) && fs.f_bavail * fs.f_frsize < (1UL << 20))
-		return err_set(e, ENOSPC, "no-space", "kernel %s: no space left to unpack it where kernels are kept (%s)", path, KERNEL_CACHE);
+		return err_set(e, ENOSPC, "no-space",
+			       "kernel %s: no space left to unpack it where kernels are kept (%s)", path, KERNEL_CACHE);
 	if (sig == SIGBUS)
-		return err_set(e, EIO, "bad-kernel", "kernel %s: it was changed or could not be read while it was being unpacked", path);
+		return err_set(e, EIO, "bad-kernel",
+			       "kernel %s: it was changed or could not be read while it was being unpacked", path);
 	if (sig == SIGXCPU)
-		return err_set(e, ETIME, "bad-kernel", "kernel %s: unpacking it takes more than %d seconds: the file is damaged, or an attack", path,
+		return err_set(e, ETIME, "bad-kernel",
+			       "kernel %s: unpacking it takes more than %d seconds: the file is damaged, or an attack", path,
 			       CPU_SECONDS);
 	if (sig == SIGKILL)
-		return err_set(e, ENOMEM, "no-memory", "kernel %s: unpacking it was ended from outside, most likely for lack of memory", path);
-	return err_set(e, ENOEXEC, "bad-kernel", "kernel %s: unpacking it failed (signal %d): the file is damaged, or an attack", path, sig);
+		return err_set(e, ENOMEM, "no-memory",
+			       "kernel %s: unpacking it was ended from outside, most likely for lack of memory", path);
+	return err_set(e, ENOEXEC, "bad-kernel",
+		       "kernel %s: unpacking it failed (signal %d): the file is damaged, or an attack", path, sig);
 }
 
 /* The child's answer is as little to be trusted as the file. */
@@ -283,7 +290,8 @@ static int judge(const char *path, struct report *r, size_t *size, struct err *e
 	if (r->error[0])
 		return err_set(e, ENOEXEC, "bad-kernel", "kernel %s: %s", path, r->error);
 	if (r->size == 0 || r->size > KERNEL_MAX)
-		return err_set(e, EFBIG, "bad-kernel", "kernel %s: its unpacked size is impossible", path);
+		return err_set(e, EFBIG, "bad-kernel",
+			       "kernel %s: its unpacked size is impossible", path);
 	*size = r->size;
 	return 0;
 }

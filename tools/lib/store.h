@@ -20,8 +20,8 @@ int store_open(struct store **s, bool wait, struct err *e);
 void store_close(struct store *s);
 
 /*
- * Run fn in a transaction, again when others were in the way (at most 20 times, then -EAGAIN). fn returning non-zero aborts it. Within, the functions below
- * take part in it. A transaction that the daemon's restart has ended is run again.
+ * Run fn in a transaction, again when others were in the way (at most 20 times, then -EAGAIN). fn returning non-zero aborts it.
+ * Within, the functions below take part in it. A transaction that the daemon's restart has ended is run again.
  */
 int store_transaction(struct store *s, int (*fn)(struct store *s, void *arg), void *arg);
 
@@ -44,7 +44,10 @@ int __attribute__((format(printf, 6, 7))) store_set_perms(struct store *s, unsig
 int store_watch(struct store *s, const char *path, const char *token);
 int store_unwatch(struct store *s, const char *path, const char *token);
 int store_fd(struct store *s);
-/* The next fired watch: path and token, one allocation (free path); -EAGAIN: none. After a restart of the daemon every watch fires once. */
+/*
+ * The next fired watch: path and token, one allocation (free path); -EAGAIN: none. After a restart of the daemon every watch fires
+ * once.
+ */
 int store_next_watch(struct store *s, char **path, char **token);
 
 int store_introduce(struct store *s, uint16_t domid, uint64_t gfn, uint32_t port);

@@ -2,14 +2,14 @@
 /*
  * The connection to the store daemon.
  *
- * libxenstore does not tell an answer of the daemon from the end of the connection: both are an errno, and EINVAL can be either. So after an error
- * that may mean the latter, a question is asked that a daemon always answers. What was asked before the loss may have been done or not; it
- * is done again, which is why everything that goes through store.h must bear being done twice.
+ * libxenstore does not tell an answer of the daemon from the end of the connection: both are an errno, and EINVAL can be either. So
+ * after an error that may mean the latter, a question is asked that a daemon always answers. What was asked before the loss may
+ * have been done or not; it is done again, which is why everything that goes through store.h must bear being done twice.
  *
  * Watches live in the daemon's memory and end with the connection; s->watches has those to register again. Registering fires them.
  *
- * libxenstore would fall back to the kernel's own connection (/dev/xen/xenbus) when nobody listens on the socket. There, nothing would tell that the
- * daemon was restarted; so the socket is tried first.
+ * libxenstore would fall back to the kernel's own connection (/dev/xen/xenbus) when nobody listens on the socket. There, nothing
+ * would tell that the daemon was restarted; so the socket is tried first.
  */
 #include <errno.h>
 #include <lib/store_link.h>

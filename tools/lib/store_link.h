@@ -19,11 +19,14 @@ struct store {
 	struct store_watch *watches;
 };
 
-/* Before an operation: connect if there is no connection, waiting some seconds for the daemon. -ECONNREFUSED; -ECONNRESET in a lost transaction. */
+/*
+ * Before an operation: connect if there is no connection, waiting some seconds for the daemon. -ECONNREFUSED; -ECONNRESET in a lost
+ * transaction.
+ */
 int store_link_ready(struct store *s);
 /*
- * An operation failed with that errno: -error if it is the daemon's answer. If the connection is at fault, it is closed, and -ERESTART: do it again;
- * -ECONNRESET: the transaction is lost.
+ * An operation failed with that errno: -error if it is the daemon's answer. If the connection is at fault, it is closed, and
+ * -ERESTART: do it again; -ECONNRESET: the transaction is lost.
  */
 int store_link_failed(struct store *s, int error);
 

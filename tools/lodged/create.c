@@ -65,7 +65,7 @@ static void build_input(struct session *s, const struct definition *d, int domid
 {
 	*in = (struct build_input){
 		.domid = domid < 0 ? 0 : (uint16_t)domid, .kernel = d->kernel, .ramdisk = d->ramdisk, .cmdline = d->cmdline,
-		.memory_kib = d->memory_kib, .vcpus = d->maxvcpus, .store_domid = (uint16_t)nodes_backend(),
+		.memory_kib = d->memory_kib, .maxmem_kib = d->maxmem_kib, .vcpus = d->maxvcpus, .store_domid = (uint16_t)nodes_backend(),
 		.console_domid = (uint16_t)nodes_backend(), .progress = s->progress, .ctx = s->ctx,
 	};
 }
