@@ -10,11 +10,11 @@
 #include <time.h>
 
 #define GONE_FIRST_NS	125000L
-#define GONE_LAST_NS	20000000L
+#define GONE_LAST_NS	10000000L
 
 /*
  * Give the daemons that serve the domain a moment to let go of its pages, so that the hypervisor can forget it. Nothing
- * announces that; it takes them a fraction of a millisecond. Whoever still has some after 30 keeps an empty shell of the
+ * announces that; it takes them a fraction of a millisecond. Whoever still has some after 16 keeps an empty shell of the
  * domain, which does no harm.
  */
 static void await_gone(struct session *s, int domid)
