@@ -44,7 +44,15 @@ int xen_bind(u16 domid, u32 port)
 }
 
 void xen_unbind(int local) { fake[local].bound = false; }
-void xen_notify(int local) { fake[local].notified++; }
+/* Called for an event to a domain, if set. */
+static void (*fake_notify)(void);
+
+void xen_notify(int local)
+{
+	fake[local].notified++;
+	if (fake_notify)
+		fake_notify();
+}
 
 struct xenstore_domain_interface *xen_map_own(u32 *port)
 {

@@ -5,8 +5,9 @@
 /* libs: -lz */
 #include "test.h"
 #include "stored_env.h"
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -431,6 +432,27 @@ TEST(torn_files)
 /* --- killed at any moment --- */
 
 static pid_t daemon_pid;
+static int to_daemon, to_client;	/* event files, so that neither side spins while the other one should run */
+
+static void ring_bell(int fd)
+{
+	u64 one = 1;
+
+	if (write(fd, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+/* Until the bell rings, or for 2 ms: it may have been rung for a daemon that died before it looked. */
+static void wait_bell(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	u64 count;
+
+	if (poll(&p, 1, 2) == 1 && read(fd, &count, sizeof(count)) != sizeof(count))
+		abort();
+}
+
+static void notify_client(void) { ring_bell(to_client); }
 
 static void run_daemon(void)
 {
@@ -440,9 +462,10 @@ static void run_daemon(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (daemon_start(dir))
 		_exit(99);
+	fake_notify = notify_client;
 	for (;;) {
 		daemon_round();
-		sched_yield();
+		wait_bell(to_daemon);
 	}
 }
 
@@ -451,16 +474,19 @@ static unsigned int deaths;
 /* Now and then, while the client waits: the daemon dies and is started again. */
 static void wait_and_kill(void)
 {
-	static unsigned int until = 300;
+	static unsigned int until = 20;
 
-	sched_yield();
+	ring_bell(to_daemon);
+	wait_bell(to_client);
 	if (--until)
 		return;
+	if (test_below(2))
+		ring_bell(to_daemon);	/* it dies at work */
 	kill(daemon_pid, SIGKILL);
 	waitpid(daemon_pid, NULL, 0);
 	deaths++;
 	run_daemon();
-	until = 1 + (unsigned int)test_below(deaths % 3 ? 100 : 1000);
+	until = 1 + (unsigned int)test_below(deaths % 3 ? 60 : 300);
 }
 
 /*
@@ -473,6 +499,8 @@ TEST(killed_at_any_moment)
 	u32 commits = 0;
 
 	state_init();
+	to_daemon = eventfd(0, EFD_CLOEXEC);
+	to_client = eventfd(0, EFD_CLOEXEC);
 	run_daemon();
 	client_wait = wait_and_kill;
 	guest_start(1);
