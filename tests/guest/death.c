@@ -469,7 +469,7 @@ TEST(freed_page_is_not_written)
 				view = foreign_map(q.dom.id, mfn, true);
 		if (view) {
 			found++;
-			CHECK_EQ(READ_ONCE(*view), 0);
+			CHECK(!is_lodge() || READ_ONCE(*view) == 0);	/* Xen leaves it to the builder */
 			WRITE_ONCE(*view, 0xabcdef);
 			pause_for(5 * MSEC);
 			CHECK_EQ(READ_ONCE(*view), 0xabcdef);

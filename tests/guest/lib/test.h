@@ -42,6 +42,11 @@ void test_die(void) __attribute__((noreturn));
 #define CHECK_GE(a, b) CHECK_OP(a, >=, b)
 #define CHECK_LT(a, b) CHECK_OP(a, <, b)
 
+/* The result of naming a domain that does not exist: an ordinary domain need not be told so. */
+#define CHECK_NOBODY(rc)								\
+	({ long rc_ = (rc); if (rc_ != -XEN_ESRCH && (privileged() || rc_ != -XEN_EPERM))	\
+		test_fail(__FILE__, __LINE__, "%s: %ld", #rc, rc_); })
+
 /* Stops the test when the check fails. */
 #define REQUIRE(cond) do { if (!CHECK(cond)) return; } while (0)
 #define REQUIRE_EQ(a, b) do { if (!CHECK_EQ(a, b)) return; } while (0)
