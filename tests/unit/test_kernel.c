@@ -427,3 +427,77 @@ TEST(file_changes_while_it_is_read)
 	free(image.data);
 	leave();
 }
+
+/* The number behind a word of a file; -1: not there. */
+static long number_after(const char *path, const char *word)
+{
+	char text[4096] = "", *at;
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	text[n] = '\0';
+	at = strstr(text, word);
+	return at ? strtol(at + strlen(word), NULL, 10) : -1;
+}
+
+static unsigned open_files(pid_t pid)
+{
+	unsigned bits = 0;
+	char path[64];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			bits |= 1u << (atoi(e->d_name) & 31);
+	if (d)
+		closedir(d);
+	return bits;
+}
+
+/* Looked at from outside while it works. */
+TEST(the_jail)
+{
+	struct blob elf = make_elf(64 << 20), xz = pack_xz(elf), image = make_bzimage(xz, (u32)elf.len, false, 4, 0);
+	char path[100], children[64];
+	const char *kernel;
+	pid_t pid;
+	long child = -1;
+
+	enter();
+	kernel = put("k", image.data, image.len);
+	pid = fork();
+	if (pid == 0) {
+		opens(kernel, elf);
+		kernel_forget();
+		_exit(test_failures != 0);
+	}
+	snprintf(children, sizeof(children), "/proc/%d/task/%d/children", pid, pid);
+	do {
+		child = number_after(children, "");
+		snprintf(path, sizeof(path), "/proc/%ld/status", child);
+	} while (number_after(path, "Seccomp:") != 2 && waitpid(pid, NULL, WNOHANG) == 0);
+	CHECK_EQ(number_after(path, "NoNewPrivs:"), 1);
+	CHECK_EQ(number_after(path, "Seccomp:"), 2);
+	if (geteuid() == 0) {
+		CHECK_EQ(number_after(path, "Uid:"), 65534);
+		CHECK_EQ(number_after(path, "Gid:"), 65534);
+		CHECK_EQ(number_after(path, "CapEff:"), 0);
+		CHECK_EQ(open_files((pid_t)child), 1u << 3 | 1u << 4);
+	}
+	snprintf(path, sizeof(path), "/proc/%ld/limits", child);
+	CHECK_EQ(number_after(path, "Max open files"), 0);
+	CHECK_EQ(number_after(path, "Max processes"), 0);
+	CHECK_EQ(number_after(path, "Max cpu time"), 120);
+	CHECK(number_after(path, "Max address space") > 0);
+	CHECK(number_after(path, "Max file size") < 600 << 20);
+	waitpid(pid, NULL, 0);
+	free(elf.data);
+	free(xz.data);
+	free(image.data);
+	leave();
+}

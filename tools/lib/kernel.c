@@ -160,10 +160,11 @@ static int unpack(const struct source *s, struct kernel_image *i, struct err *e)
 	rc = kernel_unpack(s->path, s->fd, s->id.size, fd, KERNEL_CACHE_BASE, &size, e);
 	if (!rc && (fstat(fd, &st) || (size_t)st.st_size != kernel_file_size(KERNEL_CACHE_BASE, size)))
 		rc = err_set(e, ENOEXEC, "bad-kernel", "kernel %s: unpacking it failed: the file is damaged, or an attack", s->path);
-	if (!rc) {
-		id = fstat(s->fd, &st) ? (struct kernel_id){ 0 } : kernel_id_of(&st);
-		rc = kernel_id_equal(&id, &s->id) ? map_entry(s, fd, size, i, e) : source_changed(s, e);
-	}
+	id = fstat(s->fd, &st) ? (struct kernel_id){ 0 } : kernel_id_of(&st);
+	if (!kernel_id_equal(&id, &s->id))
+		rc = source_changed(s, e);	/* whatever has come of that */
+	if (!rc)
+		rc = map_entry(s, fd, size, i, e);
 	if (!rc)
 		rc = check_elf(s, i, e);
 	if (!rc)
