@@ -105,6 +105,7 @@ def terminal_poweroff(t):
     terminal = Terminal(t)
     terminal.expect('Booting')
     terminal.expect('You are in Domain 0')
+    terminal.expect('lodge create hello -c')
     terminal.expect(DOM0_PROMPT)
     terminal.type('echo $((6 * 7))-there\n')
     terminal.expect('42-there')
