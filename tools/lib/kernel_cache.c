@@ -186,7 +186,7 @@ static struct entry *list_entries(DIR *dir, size_t *n)
 		if (!grown)
 			break;
 		entries = grown;
-		entries[*n] = (struct entry){ .used = st.st_mtim, .bytes = (size_t)st.st_blocks * 512 };
+		entries[*n] = (struct entry){ .used = st.st_mtim, .bytes = st.st_blocks ? (size_t)st.st_blocks * 512 : (size_t)st.st_size };
 		strcpy(entries[(*n)++].name, d->d_name);
 	}
 	if (entries)
