@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,6 +224,7 @@ int main(int argc, char **argv)
 	int parent = -1;
 
 	parse(&o, argc, argv);
+	signal(SIGPIPE, SIG_IGN);	/* a log that nobody reads */
 	if (o.log && log_open(o.log)) {
 		fprintf(stderr, "stored: %s: %s\n", o.log, strerror(errno));
 		return 1;
