@@ -95,7 +95,6 @@ static void print_host(const json_t *answer, bool numa)
 	from_sysfs("cc_compiler", "compilation/compiler");
 	from_sysfs("cc_compile_by", "compilation/compiled_by");
 	from_sysfs("cc_compile_date", "compilation/compile_date");
-	from_sysfs("build_id", "properties/buildid");
 	field("lodge_version", string_of(answer, "lodge"));
 	field("default_network", string_of(n, "state"));
 	optional("default_bridge", n, "bridge");
