@@ -12,6 +12,7 @@
 #include <core/panic.h>
 #include <core/softirq.h>
 #include <domain/domain.h>
+#include <lib/bitmap.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <memory/heap.h>
@@ -62,14 +63,15 @@ static int account(struct domain *d, mfn_t m, u64 n, bool check_limit)
 	return rc;
 }
 
-/* Take one frame out. May drop the last reference to d. */
-static void unaccount(struct domain *d, mfn_t m)
+/* Take n frames of one region out. May drop the last reference to d. */
+static void unaccount(struct domain *d, mfn_t m, u64 n)
 {
 	bool last;
 
 	spin_lock(&d->page_lock);
-	region_map_remove(d->regions, m);
-	last = --d->tot_pages == 0;
+	region_map_remove(d->regions, m, n);
+	d->tot_pages -= n;
+	last = d->tot_pages == 0;
 	spin_unlock(&d->page_lock);
 	if (last)
 		domain_put(d);
@@ -118,7 +120,7 @@ static void owner_lost_frame(mfn_t m, u16 owner)
 	BUG_ON(!d || frame_read(m).v & FRAME_SHARED);
 	m2p_set(m, M2P_INVALID);
 	/* Out of the account first: the frame is still marked d's, but nobody can get a reference to it. */
-	unaccount(d, m);
+	unaccount(d, m, 1);
 	heap_free(m, 0);
 }
 
@@ -135,7 +137,7 @@ int domain_steal_frame(struct domain *d, mfn_t m)
 			return -EBUSY;
 	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, new));
 	m2p_set(m, M2P_INVALID);
-	unaccount(d, m);
+	unaccount(d, m, 1);
 	return 0;
 }
 
@@ -218,7 +220,7 @@ void unshare_free_page(void *va)
 	put_frame(m);
 }
 
-int domain_for_each_frame(struct domain *d, u64 *cursor, int (*fn)(struct domain *d, mfn_t m, void *arg), void *arg)
+int domain_for_each_frame(struct domain *d, u64 with, u64 *cursor, int (*fn)(struct domain *d, mfn_t m, void *arg), void *arg)
 {
 	for (mfn_t m = mfn(*cursor);;) {
 		bool more;
@@ -231,16 +233,19 @@ int domain_for_each_frame(struct domain *d, u64 *cursor, int (*fn)(struct domain
 		do {
 			frame_t x = frame_read(m);
 
-			*cursor = m.v;
-			if (frame_owner(x) == d->id && !(x.v & FRAME_SHARED) && frame_get(m, d->id)) {
+			if (frame_owner(x) == d->id && (x.v & with) == with && !(x.v & FRAME_SHARED) && frame_get(m, d->id)) {
 				int rc = fn(d, m, arg);
 
 				put_frame(m);
+				*cursor = m.v;
 				if (rc)
 					return rc;
 			}
 			m.v++;
 		} while (m.v % REGION_FRAMES);
+		*cursor = m.v;
+		if (with && softirq_pending())
+			return -ERESTART;
 	}
 	return 0;
 }
@@ -257,22 +262,83 @@ static int memory_create(struct domain *d)
 	return d->regions ? 0 : -ENOMEM;
 }
 
-static int release_one(struct domain *d, mfn_t m, void *visited)
+/*
+ * Giving everything back, region by region. Nearly all frames have no reference left but the owner's: those are taken away from him at once,
+ * and go to the heap in blocks as large as they come. The others are released, and go when their last reference does.
+ */
+struct release { DECLARE_BITMAP(taken, REGION_FRAMES); u64 n; u16 now, age; };
+
+static bool take_frame(struct domain *d, mfn_t m, struct release *r)
 {
-	/* At least one per call, so that the end comes. */
-	if ((*(u64 *)visited)++ && softirq_pending())
-		return -ERESTART;
+	frame_t x = frame_read(m);
+	u64 new = (u64)DOMID_XEN << FRAME_OWNER_SHIFT | (x.v & FRAME_EPOCH_MASK) | 1;
+
+	if ((x.v & ~(FRAME_EPOCH_MASK | FRAME_WAS_TABLE)) != owned_word(d) || !atomic_try_cmpxchg(&frame_of(m)->v, &x.v, new))
+		return false;
+	m2p_set(m, M2P_INVALID);
+	bitmap_set(r->taken, m.v % REGION_FRAMES);
+	r->n++;
+	r->age = min(r->age, (u16)(r->now - frame_epoch(x)));
+	return true;
+}
+
+static void release_frame(struct domain *d, mfn_t m)
+{
+	frame_t x = frame_read(m);
+
+	if (frame_owner(x) != d->id || x.v & FRAME_SHARED || !frame_get(m, d->id))
+		return;
 	frame_release(m);
-	return 0;
+	put_frame(m);
+}
+
+static void free_taken(mfn_t region, const struct release *r)
+{
+	for (u64 i = 0; (i = bitmap_find_next(r->taken, REGION_FRAMES, i)) < REGION_FRAMES;) {
+		u64 n = bitmap_find_next_zero(r->taken, REGION_FRAMES, i) - i;
+		unsigned order = i ? (unsigned)__builtin_ctzl(i) : REGION_SHIFT;
+
+		while (1UL << order > n)
+			order--;
+		heap_free(mfn_add(region, i), order);
+		i += 1UL << order;
+	}
+}
+
+static void release_region(struct domain *d, mfn_t region)
+{
+	struct release r = { .now = tlb_epoch(), .age = 0xffff };
+
+	for (u64 i = 0; i < REGION_FRAMES && region.v + i < frame_table_end; i++)
+		if (!take_frame(d, mfn_add(region, i), &r))
+			release_frame(d, mfn_add(region, i));
+	if (!r.n)
+		return;
+	/* As for a single frame: nobody may write there any more. */
+	tlb_flush_since(&cpu_online, (u16)(r.now - r.age));
+	unaccount(d, region, r.n);
+	free_taken(region, &r);
 }
 
 static int memory_relinquish(struct domain *d)
 {
-	u64 visited = 0;
-
 	if (heap_claim(&d->claimed, 0))
 		BUG();
-	return domain_for_each_frame(d, &d->relinquish_cursor, release_one, &visited);
+	for (;;) {
+		mfn_t m = mfn(d->relinquish_cursor);
+		bool more;
+
+		spin_lock(&d->page_lock);
+		more = region_map_next(d->regions, &m);
+		spin_unlock(&d->page_lock);
+		if (!more)
+			return 0;
+		m = mfn(ALIGN_DOWN(m.v, REGION_FRAMES));
+		release_region(d, m);
+		d->relinquish_cursor = m.v + REGION_FRAMES;
+		if (softirq_pending())
+			return -ERESTART;
+	}
 }
 
 static void memory_destroy(struct domain *d)

@@ -92,10 +92,11 @@ void heap_dump(void);
 void heap_add_range(paddr_t start, paddr_t end);
 
 /*
- * Visit every frame that d owns (shared hypervisor pages excepted), in ascending order, until fn returns non-zero
- * (returned) or the end (0). fn is called with a reference held and no lock. *cursor (start at 0) makes it resumable: the
- * frame at which fn returned non-zero is visited again.
+ * Visit every frame that d owns (shared hypervisor pages excepted) and whose word has the bit `with` (FRAME_PINNED …; 0: all), in ascending order,
+ * until fn returns non-zero (returned) or the end (0). fn is called with a reference held and no lock. *cursor (start at 0) makes it
+ * resumable: the frame at which fn returned non-zero is visited again. With a bit, which may be rare, it also returns -ERESTART, when
+ * something else waits for the CPU.
  */
-int domain_for_each_frame(struct domain *d, u64 *cursor, int (*fn)(struct domain *d, mfn_t m, void *arg), void *arg);
+int domain_for_each_frame(struct domain *d, u64 with, u64 *cursor, int (*fn)(struct domain *d, mfn_t m, void *arg), void *arg);
 
 #endif

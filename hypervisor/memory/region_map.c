@@ -71,9 +71,9 @@ int region_map_add(struct region_map *r, mfn_t m, u64 n)
 	return 0;
 }
 
-void region_map_remove(struct region_map *r, mfn_t m)
+void region_map_remove(struct region_map *r, mfn_t m, u64 n)
 {
-	take_from_region(r, m.v >> REGION_SHIFT, 1);
+	take_from_region(r, m.v >> REGION_SHIFT, n);
 }
 
 bool region_map_next(const struct region_map *r, mfn_t *m)

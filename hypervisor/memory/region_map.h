@@ -19,8 +19,8 @@ struct region_map *region_map_create(void);
 void region_map_destroy(struct region_map *r);
 /* Count n frames more, from m. -ENOMEM: nothing changed. The caller serialises calls. */
 int __must_check region_map_add(struct region_map *r, mfn_t m, u64 n);
-/* One frame less. */
-void region_map_remove(struct region_map *r, mfn_t m);
+/* n frames of m's region less. */
+void region_map_remove(struct region_map *r, mfn_t m, u64 n);
 /* First frame of the first region at or after *m's that has frames: false when there is none. Never moves *m back. */
 bool region_map_next(const struct region_map *r, mfn_t *m);
 

@@ -171,7 +171,7 @@ static void walk_domain(struct domain *d)
 		walk_job(d->pv->pt_job);
 	for_each_vcpu(d, v)
 		walk_vcpu(v);
-	(void)!domain_for_each_frame(d, &cursor, walk_frame, NULL);
+	(void)!domain_for_each_frame(d, 0, &cursor, walk_frame, NULL);
 }
 
 /*
@@ -240,7 +240,7 @@ static void audit_accounts(void)
 		u64 n = 0, cursor = 0;
 
 		if (d->regions)
-			(void)!domain_for_each_frame(d, &cursor, count_frame, &n);
+			(void)!domain_for_each_frame(d, 0, &cursor, count_frame, &n);
 		if (n != d->tot_pages && errors++ < MAX_PRINTED)
 			log_err("audit: d%u: %lu frames found, %lu accounted\n", d->id, n, d->tot_pages);
 		accounted += d->tot_pages;

@@ -452,7 +452,7 @@ static int pagetables_relinquish(struct domain *d)
 	if (!rc)
 		rc = drop_vcpu_tables(d);
 	if (!rc)
-		rc = domain_for_each_frame(d, &d->relinquish_cursor, unpin_one, &visited);
+		rc = domain_for_each_frame(d, FRAME_PINNED, &d->relinquish_cursor, unpin_one, &visited);
 	if (!rc)
 		rc = run(d, true);
 	spin_unlock(&d->pv->pt_lock);

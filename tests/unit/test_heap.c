@@ -198,11 +198,11 @@ TEST(regions)
 				if (i / REGION_FRAMES < 64)
 					count[i / REGION_FRAMES]++;
 				else
-					region_map_remove(r, mfn(i));
+					region_map_remove(r, mfn(i), 1);
 		} else {
 			for (u64 i = 0; i < n && count[m / REGION_FRAMES]; i++) {
 				count[m / REGION_FRAMES]--;
-				region_map_remove(r, mfn(m));
+				region_map_remove(r, mfn(m), 1);
 			}
 		}
 		if (step % 64 == 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: page-table and frame operations by several CPUs at the same time; afterwards every count must be right. */
-/* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/rangeset.c lib/tree.c domain/frames.c domain/permission.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
+/* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/bitmap.c lib/rangeset.c lib/tree.c domain/frames.c domain/permission.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
 /* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter -DFAKE_CPU_LOCAL=__thread -DFAKE_RACE */
 #include "test.h"
 
