@@ -324,6 +324,7 @@ def create_says_what_it_does(b):
     warnings = f'lodge: {path}:6: warning: vnc is not used\nlodge: {path}:7: warning: there is no key memroy; did you mean memory?\n'
     b.run('create', path, err=warnings)
     b.run('-v', 'create', path, err=warnings + 'lodge: web1: unpacking /boot/vmlinuz\n')
+    b.run('create', '-de', path, err=warnings + 'lodge: web1: unpacking /boot/vmlinuz\n')
     b.run('create', '-q', path)
 
 
@@ -361,8 +362,9 @@ def dry_run(b):
     definition = b.manager.requests[0][1]['definition']
     assert re.fullmatch(r'[0-9a-f]{8}-[0-9a-f]{4}-5.*', definition['uuid']) and definition['nics'][0]['mac'].startswith('00:16:3e:')
     equal([m for m, _ in b.manager.requests], ['check'])
-    b.run('-N', 'create', '-q', path, out='')
-    equal([m for m, _ in b.manager.requests], ['check'])
+    for words in ('-N', 'create', '-q', path), ('create', '--dryrun', '-q', path):
+        b.run(*words, out='')
+        equal([m for m, _ in b.manager.requests], ['check'])
     found = json.loads(b.run('create', '--dry-run', '--json', path, err=warning))
     equal((found['needed_kib'], found['definition']), (131073, definition))
     b.run('-N', 'list', status=2, err='lodge: -N (nothing is changed) is only for create; see lodge --help\n')

@@ -97,7 +97,7 @@ static enum status create(const struct args *a, struct definition *d)
 	struct err e;
 	int domid;
 
-	if (manager_call_progress(d->name, a->verbose || (!quiet && isatty(STDERR_FILENO)), "create",
+	if (manager_call_progress(d->name, a->verbose || args_set(a, 'd') || (!quiet && isatty(STDERR_FILENO)), "create",
 		json_pack("{s:o, s:b}", "definition", definition_to_json(d), "paused", paused), &answer, &e))
 		return say_error(d->name, &e);
 	domid = (int)integer_of(answer, "domid");
@@ -120,7 +120,7 @@ enum status run_create(const struct args *a)
 	status = load(a, &d);
 	if (status)
 		return status;
-	status = a->dry_run || args_set(a, 'n') ? dry_run(a, d) : create(a, d);
+	status = a->dry_run || args_set(a, 'n') || args_set(a, OPT_DRYRUN) ? dry_run(a, d) : create(a, d);
 	definition_free(d);
 	return status;
 }

@@ -13,7 +13,7 @@
 enum status { OK = 0, FAILED = 1, USAGE = 2, NO_GUEST = 3, BAD_DEFINITION = 4, NO_MANAGER = 5 };
 
 /* An option is known by its letter, or, when it has none, by one of these. */
-enum { OPT_TIMEOUT = 256, OPT_JSON, OPT_HELP };
+enum { OPT_TIMEOUT = 256, OPT_DRYRUN, OPT_JSON, OPT_HELP };
 
 #define OPTIONS_MAX	12	/* of a verb, --json and --help among them */
 

@@ -28,6 +28,8 @@ const struct verb verbs[] = {
 			{ 'q', "quiet", NULL, "no output unless there is an error" },
 			{ 'n', "dry-run", NULL, "report all that would fail, and change nothing" },
 			{ 'f', "defconfig", "FILE", "the definition; all operands are KEY=VALUE" },
+			{ OPT_DRYRUN, "dryrun", NULL, NULL },
+			{ 'd', NULL, NULL, NULL },
 			{ 'e', NULL, NULL, NULL },
 		},
 	}, {
