@@ -24,7 +24,7 @@ int nodes_init(struct store *s);
 unsigned int nodes_backend(void);
 
 /* All of them in one transaction. 0 or -errno. */
-int nodes_write(struct store *s, struct nodes *n);
+int nodes_write(struct store *s, const struct nodes *n);
 /* Everything of the domain and of /vm/UUID. With uuid NULL: of the domain alone. One transaction. */
 int nodes_remove(struct store *s, int domid, const char *uuid);
 /* The name, wherever it is shown, in one transaction. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The manager's record of a guest in the store. */
 #include <errno.h>
+#include <lib/store_batch.h>
 #include <lodged/record.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,41 +13,39 @@
 
 static const char *const state_names[] = { "building", "running", "ending" };
 
-struct write_arg {
-	const char *uuid, *state;	/* state NULL: only the definition changes */
-	char *json;
-};
-
-/* A node that only we read needs no permissions: new nodes below Domain 0's are closed to guests. */
-static int write_all(struct store *s, void *arg)
+/* state NULL: only the definition changes. A node that only we read needs no permissions: what Domain 0 makes is closed to guests. */
+static void put_definition(struct store_batch *b, const char *uuid, const char *json, const char *state)
 {
-	struct write_arg *w = arg;
-	size_t len = strlen(w->json);
-	int rc = w->state ? store_remove(s, ROOT, w->uuid) : store_remove(s, ROOT "/definition", w->uuid);
+	size_t len = strlen(json);
 
-	for (size_t i = 0; !rc && i * PART_SIZE < len; i++) {
+	store_batch_remove(b, state ? ROOT : ROOT "/definition", uuid);
+	for (size_t i = 0; i * PART_SIZE < len; i++) {
 		size_t n = len - i * PART_SIZE < PART_SIZE ? len - i * PART_SIZE : PART_SIZE;
 		char part[PART_SIZE + 1];
 
-		memcpy(part, w->json + i * PART_SIZE, n);
+		memcpy(part, json + i * PART_SIZE, n);
 		part[n] = '\0';
-		rc = store_write(s, part, ROOT "/definition/%zu", w->uuid, i);
+		store_batch_write(b, part, ROOT "/definition/%zu", uuid, i);
 	}
-	return rc || !w->state ? rc : store_write(s, w->state, ROOT "/state", w->uuid);
+	if (state)
+		store_batch_write(b, state, ROOT "/state", uuid);
 }
 
 static int write_definition(struct store *s, const char *uuid, const struct definition *d, const char *state)
 {
-	struct write_arg w = { .uuid = uuid, .state = state };
 	json_t *json = definition_to_json(d);
-	int rc;
+	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) : NULL;
+	struct store_batch b = { 0 };
+	int rc = -ENOMEM;
 
-	w.json = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) : NULL;
 	json_decref(json);
-	if (!w.json)
-		return -ENOMEM;
-	rc = strlen(w.json) > (size_t)PARTS_MAX * PART_SIZE ? -E2BIG : store_transaction(s, write_all, &w);
-	free(w.json);
+	if (text && strlen(text) > (size_t)PARTS_MAX * PART_SIZE) {
+		rc = -E2BIG;
+	} else if (text) {
+		put_definition(&b, uuid, text, state);
+		rc = store_batch_commit(&b, s);
+	}
+	free(text);
 	return rc;
 }
 
