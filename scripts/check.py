@@ -38,6 +38,7 @@ class Test:
     timeout: int
     long: bool = False
     alone: bool = False
+    debian: bool = False
 
 
 def self_command(name, hypervisor):
@@ -78,7 +79,7 @@ def system_tests(hypervisor):
             if t.ours and hypervisor != steps.HYPERVISOR:
                 continue
             name = f'system/{path.stem}/{t.name}'
-            yield Test(name, self_command(name, hypervisor), t.timeout, t.long, t.alone)
+            yield Test(name, self_command(name, hypervisor), t.timeout, t.long, t.alone, t.debian)
 
 
 def all_tests(hypervisor):
@@ -230,7 +231,9 @@ def build(tests, hypervisor):
     with steps.build_lock():
         if kinds & {'system', 'guest'} and hypervisor == steps.HYPERVISOR:
             steps.build_hypervisor()
-        if 'guest' in kinds:
+        if any(t.debian for t in tests):
+            steps.fetch_debian('guest')
+        if kinds & {'system', 'guest'}:
             steps.make('guests', 'Building the guest tests')
         if 'host' in kinds:
             steps.make('tools', 'Building the tools')

@@ -15,15 +15,10 @@ from harness import check
 
 UP = 'a guest of Lodge'         # the greeting on the console of image/guest/
 AGENT_PORT = 1023
+TINY = steps.BUILD / 'guest/tiny.elf'       # a guest for 4 MiB, tests/guest/tiny
+DEBIAN = steps.CACHE / 'guest.ext4'         # a whole Debian's disk, for tests with debian=True
 PVGRUB_EARLY = 'search --set=root --file /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n'
 PVGRUB_MODULES = 'configfile echo ext2 gzio linux normal part_gpt part_msdos search search_fs_file test'.split()
-
-
-def tiny():
-    """The guest for 4 MiB, tests/guest/tiny."""
-    with steps.build_lock():
-        steps.make('guests', 'Building the guest tests', quiet=True)
-    return steps.BUILD / 'guest/tiny.elf'
 
 
 def pvgrub(scratch):
@@ -31,15 +26,6 @@ def pvgrub(scratch):
     early, image = scratch / 'early.cfg', scratch / 'pvgrub'
     early.write_text(PVGRUB_EARLY)
     subprocess.run(['grub-mkimage', '-O', 'x86_64-xen', '-p', '/boot/grub', '-c', early, '-o', image, *PVGRUB_MODULES], check=True)
-    return image
-
-
-def debian_disk(name='guest'):
-    """An ext4 image made of Debian's packages, see scripts/fetch-debian; do not write to it."""
-    image = steps.CACHE / f'{name}.ext4'
-    with steps.build_lock():
-        if not image.exists():
-            steps.run_step(f'Making the Debian image {name}', f'debian-{name}', [steps.ROOT / 'scripts/fetch-debian', steps.CACHE, name])
     return image
 
 

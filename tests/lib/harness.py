@@ -33,6 +33,7 @@ class SystemTest:
     long: bool = False      # runs only with --long or when named
     alone: bool = False     # measures time or needs all processors: not beside another test
     ours: bool = False      # about our hypervisor; skipped with --hypervisor
+    debian: bool = False    # needs the Debian guest's disk
 
 
 declared = []

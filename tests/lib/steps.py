@@ -88,6 +88,14 @@ def fetch_kernel(quiet=False):
         run_step("Fetching Debian's kernel", 'kernel', [ROOT / 'scripts/fetch-kernel', CACHE], quiet)
 
 
+def fetch_debian(name, quiet=False):
+    """An ext4 image made of Debian's packages, see scripts/fetch-debian; nobody is to write to it."""
+    image = CACHE / f'{name}.ext4'
+    if not image.exists():
+        run_step(f'Making the Debian image {name}', f'debian-{name}', [ROOT / 'scripts/fetch-debian', CACHE, name], quiet)
+    return image
+
+
 def build_if_changed(name, target, sources, salt, command, quiet):
     """Run the command that makes target, unless it did with these contents of the sources already."""
     digest = hashlib.sha256(repr(salt).encode())

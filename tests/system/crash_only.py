@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Every daemon can be killed at any moment: guests go on, and so does what they do to disk and network."""
-from guests import baseline, boot, create, define, differences, empty_disk, guests, in_guest, lodge, tiny, wait_gone
+from guests import TINY, baseline, boot, create, define, differences, empty_disk, guests, in_guest, lodge, wait_gone
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
 DAEMONS = ('stored', 'consoled', 'lodged')
@@ -45,7 +45,7 @@ def daemons(t):
 @test(timeout=600)
 def during_create(t):
     """The manager and the store killed at many moments of create and destroy: nothing is left behind in the end."""
-    m = boot(t, files={'tiny.elf': tiny()})
+    m = boot(t, files={'tiny.elf': TINY})
     m.sh('dd if=/dev/zero of=/tmp/disk.img bs=1M count=1 2>/dev/null')
     define(m, 'tiny', kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, disk=['/tmp/disk.img,raw,xvda,rw'], vif=[''])
     m.sh('lodge create -q tiny && lodge destroy tiny')

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Consoles of guests: all output is in the log, shown on attaching, and goes on being logged while nobody looks."""
-from guests import UP, boot, console_log, create, define, lodge, wait_console
+from guests import TINY, UP, boot, console_log, create, guests, lodge, wait_console
 from harness import check, check_equal, test
 from machine import DOM0_PROMPT
 
@@ -41,4 +41,25 @@ def nothing_lost(t):
     m.sh(f'''cd /var/log/lodge/console
         cat $(ls -tr talker.log*) | tr -d '\\r' | grep -a '^line-' >/tmp/found
         i=0; while [ $i -lt {LINES} ]; do echo line-$i; i=$((i+1)); done | cmp - /tmp/found''', 200)
+    lodge(m, 'destroy', 'talker')
+
+
+@test(timeout=400)
+def hostile(t):
+    """One guest writes without end, one puts nonsense into its ring's indices: a third one's console goes on, and so does the daemon."""
+    m = boot(t, files={'tiny.elf': TINY})
+    create(m, 'talker', vif=None)
+    daemon = m.sh('pidof consoled')
+    for name, command in ('flooder', 'flood'), ('breaker', 'corrupt'):
+        create(m, name, kernel='/files/tiny.elf', ramdisk=None, extra=command, memory=4, vif=None, up=None)
+    wait_console(m, 'flooder', 'no play')
+    m.sh('until grep -q "guest breaker .* has corrupted its console ring" /var/log/lodge/consoled.log; do usleep 200000; done')
+    for i in range(5):
+        m.sh(f"echo 'echo $(({i} * 7))-there' | lodge console --exit-on-eof talker")
+        wait_console(m, 'talker', f'{i * 7}-there', 30)
+    kept = int(m.sh(f'sleep 5; cat {console_log("flooder")}* | wc -c'))
+    check(100000 < kept <= 3 << 20, f'{kept} bytes of the flood are kept')
+    check_equal(m.sh('pidof consoled'), daemon, 'the daemon')
+    lodge(m, 'destroy', 'flooder', 'breaker')
+    check_equal(sorted(guests(m)), ['talker'], 'guests')
     lodge(m, 'destroy', 'talker')

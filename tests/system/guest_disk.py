@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Disks of guests: devices and files, read-only and shared; what is written is there after a reboot, whatever goes on around it."""
-from guests import (UP, boot, console_log, create, define, empty_disk, guests, in_guest, lodge, lodge_fails, lodge_json, tiny)
+from guests import TINY, UP, boot, console_log, create, define, empty_disk, in_guest, lodge, lodge_fails
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
 MIB = 512
@@ -9,7 +9,7 @@ MIB = 512
 @test(timeout=600)
 def kinds(t):
     """A device, a file, a read-only disk; a disk in use is refused; a shared one is not."""
-    m = boot(t, disks=(empty_disk(t.scratch, 'data', 64),), files={'tiny.elf': tiny()})
+    m = boot(t, disks=(empty_disk(t.scratch, 'data', 64),), files={'tiny.elf': TINY})
     m.sh('''dd if=/dev/urandom of=/tmp/ro.img bs=1M count=4 2>/dev/null
             dd if=/dev/zero of=/tmp/rw.img bs=1M count=16 2>/dev/null''')
     disks = ['phy:/dev/disk/data,xvda,w', 'file:/tmp/rw.img,xvdb,w', '/tmp/ro.img,raw,xvdc,r']
@@ -49,7 +49,7 @@ def kinds(t):
 @test(timeout=900)
 def survives_all(t):
     """512 MiB written with checksums while guests come and go, read back after the guest's reboot."""
-    m = boot(t, disks=(empty_disk(t.scratch, 'data', MIB + 16),), files={'tiny.elf': tiny()}, memory='1G')
+    m = boot(t, disks=(empty_disk(t.scratch, 'data', MIB + 16),), files={'tiny.elf': TINY}, memory='1G')
     create(m, 'writer', disk=['phy:/dev/disk/data,xvda,w'])
     define(m, 'tiny', kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=[''])
     m.sh('''(while [ ! -e /tmp/stop ]; do lodge create -q tiny && lodge destroy tiny || echo failed; done) >/tmp/churn 2>&1 &''')

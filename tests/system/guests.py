@@ -3,8 +3,8 @@
 import re
 
 import qemu
-from guests import (UP, boot, console_log, create, debian_disk, define, files_disk, guests, in_guest, lodge, lodge_fails, lodge_json,
-                    oops, pvgrub, tiny, wait_console, wait_gone)
+from guests import (DEBIAN, TINY, UP, boot, console_log, create, define, guests, in_guest, lodge, lodge_json, oops, pvgrub, wait_console,
+                    wait_gone)
 from harness import audit, check, check_dom0_healthy, check_equal, test
 from machine import DOM0_PROMPT
 
@@ -54,7 +54,7 @@ def four_vcpus(t):
 @test(timeout=300)
 def tiny_kernel(t):
     """A kernel of our own in 4 MiB."""
-    m = boot(t, files={'tiny.elf': tiny()})
+    m = boot(t, files={'tiny.elf': TINY})
     define(m, 'tiny', kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
     lodge(m, 'create', 'tiny')
     wait_console(m, 'tiny', 'tiny: ')
@@ -63,10 +63,10 @@ def tiny_kernel(t):
     finish(t, m)
 
 
-@test(timeout=900)
+@test(timeout=900, debian=True)
 def debian(t):
     """A whole Debian from its own disk: log in on its console, files, network, shutdown."""
-    m = boot(t, disks=(qemu.Disk(debian_disk(), 'debian', snapshot=True),), memory='2G')
+    m = boot(t, disks=(qemu.Disk(DEBIAN, 'debian', snapshot=True),), memory='2G')
     m.sh('mount -o ro -t ext4 /dev/disk/debian /mnt; cp /mnt/boot/vmlinuz* /mnt/boot/initrd.img* /tmp; umount /mnt; rm -f /tmp/*.old')
     define(m, 'debian', kernel='/tmp/vmlinuz', ramdisk='/tmp/initrd.img', root='/dev/xvda ro', extra='console=hvc0', memory=512,
            disk=['phy:/dev/disk/debian,xvda,w'])
@@ -85,10 +85,10 @@ def debian(t):
     finish(t, m)
 
 
-@test(timeout=900)
+@test(timeout=900, debian=True)
 def pv_grub(t):
     """PV GRUB takes kernel, initramfs and command line from the guest's own disk."""
-    m = boot(t, files={'pvgrub': pvgrub(t.scratch)}, disks=(qemu.Disk(debian_disk(), 'debian', snapshot=True),), memory='2G')
+    m = boot(t, files={'pvgrub': pvgrub(t.scratch)}, disks=(qemu.Disk(DEBIAN, 'debian', snapshot=True),), memory='2G')
     define(m, 'grub', kernel='/files/pvgrub', ramdisk=None, extra=None, memory=512, disk=['phy:/dev/disk/debian,xvda,w'], vif=None)
     log_in(m, 'grub')
     on_console(m, 'cat /proc/cmdline', r'/boot/vmlinuz root=/dev/xvda')

@@ -3,12 +3,12 @@
 import json
 import re
 
-from guests import (UP, boot, console_log, create, define, definition, differences, baseline, guests, in_guest, lodge, lodge_fails,
-                    lodge_json, tiny, wait_console, wait_gone)
+from guests import (TINY, UP, baseline, boot, console_log, create, define, definition, differences, guests, in_guest, lodge, lodge_fails,
+                    lodge_json, wait_console, wait_gone)
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
 NO_GUEST, BAD_DEFINITION, USAGE, FAILED = 3, 4, 2, 1
-TINY = dict(kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
+SMALL = dict(kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
 
 
 @test(timeout=400)
@@ -106,9 +106,9 @@ def host(t):
 @test(timeout=300)
 def definitions(t):
     """Where definitions are found, overrides, mistakes with file and line, and --dry-run."""
-    m = boot(t, files={'tiny.elf': tiny()})
-    define(m, 'a', **TINY)
-    m.sh(f'cat >/etc/xen/b.cfg <<"END"\n{definition("b", **TINY)}END\ncat >/tmp/c <<"END"\n{definition("c", **TINY)}colour = "red"\nEND')
+    m = boot(t, files={'tiny.elf': TINY})
+    define(m, 'a', **SMALL)
+    m.sh(f'cat >/etc/xen/b.cfg <<"END"\n{definition("b", **SMALL)}END\ncat >/tmp/c <<"END"\n{definition("c", **SMALL)}colour = "red"\nEND')
     lodge(m, 'create', 'a')
     lodge(m, 'create', 'b')
     text = m.sh('lodge create /tmp/c memory=6 2>&1')
@@ -127,7 +127,7 @@ def definitions(t):
 
     # Everything that is wrong, at once; and `create` undoes what it did.
     lodge(m, 'create', 'a')
-    define(m, 'wrong', **{**TINY, 'name': 'a', 'kernel': '/files/none', 'memory': 1 << 30, 'vif': ['bridge=nobridge'],
+    define(m, 'wrong', **{**SMALL, 'name': 'a', 'kernel': '/files/none', 'memory': 1 << 30, 'vif': ['bridge=nobridge'],
                           'disk': ['/none.img,raw,xvda,rw']})
     text = lodge_fails(m, 'create', '-n', 'wrong')
     for part in ('/files/none', '/none.img', 'nobridge', 'memory'):
@@ -148,9 +148,9 @@ def quote(text):
 @test(timeout=600)
 def hundred_times(t):
     """Create and destroy 100 times: everything is as before."""
-    m = boot(t, files={'tiny.elf': tiny()})
+    m = boot(t, files={'tiny.elf': TINY})
     m.sh('dd if=/dev/zero of=/tmp/disk.img bs=1M count=1 2>/dev/null')
-    define(m, 'tiny', **{**TINY, 'disk': ['/tmp/disk.img,raw,xvda,rw'], 'vif': ['']})
+    define(m, 'tiny', **{**SMALL, 'disk': ['/tmp/disk.img,raw,xvda,rw'], 'vif': ['']})
     m.sh('lodge create tiny && lodge destroy tiny', 120)      # what is set up once is there now
     before = baseline(m)
     m.sh('for i in $(seq 100); do lodge create -q tiny && lodge destroy tiny || exit 1; done', 500)
