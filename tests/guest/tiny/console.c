@@ -57,3 +57,22 @@ int console_read(void)
 	notify(port);
 	return (u8)c;
 }
+
+void console_corrupt(void)
+{
+	u32 r = 2463534242;
+
+	while (present) {
+		r ^= r << 13;
+		r ^= r >> 17;
+		r ^= r << 5;
+		WRITE_ONCE(ring->out_prod, r);
+		if (r & 1)
+			WRITE_ONCE(ring->out_cons, r * 69069);
+		if (r & 2)
+			WRITE_ONCE(ring->in_cons, r * 1664525);
+		if (r & 4)
+			WRITE_ONCE(ring->in_prod, r * 22695477);
+		notify(port);
+	}
+}

@@ -89,7 +89,9 @@ static void command(const char *word)
 		flood();
 	if (equal(word, "spin"))
 		spin();
-	console_write(equal(word, "help") ? "poweroff reboot crash flood spin\n" : "tiny: I know no such command; try help\n");
+	if (equal(word, "corrupt"))
+		console_corrupt();
+	console_write(equal(word, "help") ? "poweroff reboot crash flood spin corrupt\n" : "tiny: I know no such command; try help\n");
 }
 
 static void take_input(void)
@@ -131,7 +133,7 @@ static void run_command_line(char *text)
 			end++;
 		if (*end)
 			*end++ = 0;
-		if (equal(text, "flood") || equal(text, "spin"))
+		if (equal(text, "flood") || equal(text, "spin") || equal(text, "corrupt"))
 			command(text);
 		else
 			obey(text);

@@ -16,6 +16,8 @@ void console_init(u64 mfn, u32 port);
 void console_write(const char *text);
 /* A character that was typed, or -1. */
 int console_read(void);
+/* Writes nonsense into the ring's indices, and tells of it, for ever. */
+void console_corrupt(void);
 
 void store_init(u64 mfn, u32 port);
 /*
