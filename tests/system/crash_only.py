@@ -17,7 +17,7 @@ def restarted(m, daemon):
     """Kill it and wait until another one works."""
     m.sh(f'''old=$(pidof {daemon}) || exit 1
         kill -9 $old
-        until new=$(pidof {daemon}) && [ "$new" != "$old" ] && xenstore-read /local/domain/0/name >/dev/null 2>&1 && lodge list >/dev/null 2>&1; do
+        until new=$(pidof {daemon}) && [ "$new" != "$old" ] && xenstore-exists /local/domain/0 2>/dev/null && lodge list >/dev/null 2>&1; do
             usleep 100000
         done''', 60)
 

@@ -25,7 +25,11 @@ int nodes_init(struct store *s)
 	int rc = store_read_u64(s, &id, "domid");
 
 	backend = rc ? 0 : (unsigned int)id;
-	return rc == -ENOENT ? 0 : rc;
+	if (rc != -ENOENT)
+		return rc;
+	/* Nobody has said who Domain 0 is; other software's tools ask. */
+	rc = store_write(s, "Domain-0", "/local/domain/0/name");
+	return rc ? rc : store_write(s, "0", "/local/domain/0/domid");
 }
 
 unsigned int nodes_backend(void)
