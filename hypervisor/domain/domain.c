@@ -272,7 +272,7 @@ int domain_kill(struct domain *d)
 	const struct domain_module *m;
 
 	if (d->is_dead)
-		return -EINVAL;
+		return 0;
 	if (!d->is_dying) {
 		/* Under the lock that says who owns how much: from now on nothing is given to it. */
 		spin_lock(&d->page_lock);

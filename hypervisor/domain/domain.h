@@ -219,8 +219,8 @@ bool domain_exists(u16 id);
 /* Domains in the table, dying ones included. */
 u32 domain_count(void);
 /*
- * Start or continue the death of a domain: 0 when all is given back, and with it the reference that creation gave; -ERESTART to
- * be called again; -EINVAL it is dead. With ctl_lock held. Not for current's domain.
+ * Start or continue the death of a domain: 0 when all is given back, and with it the reference that creation gave, now or before;
+ * -ERESTART to be called again. With ctl_lock held. Not for current's domain.
  */
 int __must_check domain_kill(struct domain *d);
 /* The guest broke a rule that leaves no way on: shut it down with SHUTDOWN_crash. Callable for `current->domain` from trap context. */
