@@ -22,8 +22,6 @@ enum {
 	DC_ALIVE = 8,	/* … and is not dying */
 };
 
-/* The vCPU with this index; NULL: there is none. */
-#define domctl_vcpu(d, id)	domain_vcpu(d, id)
 /*
  * Stop a domain's vCPUs, until domctl_resume(), so that their state can be looked at or replaced. -ERESTART: one is still on its way
  * out, and nothing has changed. d is not current's domain.

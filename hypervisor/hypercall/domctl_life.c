@@ -136,7 +136,7 @@ int domctl_resumedomain(struct domain *d, struct xen_domctl *op)
 
 int domctl_sendtrigger(struct domain *d, struct xen_domctl *op)
 {
-	struct vcpu *v = domctl_vcpu(d, op->u.sendtrigger.vcpu);
+	struct vcpu *v = domain_vcpu(d, op->u.sendtrigger.vcpu);
 
 	if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI || !d->ops->send_nmi)
 		return -EOPNOTSUPP;

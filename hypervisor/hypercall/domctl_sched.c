@@ -9,7 +9,7 @@
 int domctl_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-	struct vcpu *v = domctl_vcpu(d, a->vcpu);
+	struct vcpu *v = domain_vcpu(d, a->vcpu);
 	cpumask_t hard, soft;
 	int rc;
 
@@ -40,7 +40,7 @@ int domctl_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
 int domctl_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-	struct vcpu *v = domctl_vcpu(d, a->vcpu);
+	struct vcpu *v = domain_vcpu(d, a->vcpu);
 	cpumask_t hard, soft;
 	int rc = 0;
 

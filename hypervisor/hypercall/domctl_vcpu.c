@@ -36,7 +36,7 @@ int domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
 int domctl_getvcpuinfo(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
-	struct vcpu *v = domctl_vcpu(d, info->vcpu);
+	struct vcpu *v = domain_vcpu(d, info->vcpu);
 	struct vcpu_runstate_info run;
 
 	if (!v)
@@ -83,7 +83,7 @@ static int set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 int domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
 {
 	const void *guest = op->u.vcpucontext.ctxt.p;
-	struct vcpu *v = domctl_vcpu(d, op->u.vcpucontext.vcpu);
+	struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
 	struct vcpu_guest_context *ctx;
 	int rc = 0;
 
@@ -106,7 +106,7 @@ int domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
 
 int domctl_getvcpucontext(struct domain *d, struct xen_domctl *op)
 {
-	struct vcpu *v = domctl_vcpu(d, op->u.vcpucontext.vcpu);
+	struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
 	struct vcpu_guest_context *ctx;
 	int rc;
 
@@ -134,7 +134,7 @@ int domctl_getvcpucontext(struct domain *d, struct xen_domctl *op)
 int domctl_get_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_ext_vcpucontext *ext = &op->u.ext_vcpucontext;
-	struct vcpu *v = domctl_vcpu(d, ext->vcpu);
+	struct vcpu *v = domain_vcpu(d, ext->vcpu);
 
 	if (!v)
 		return -ESRCH;
@@ -153,7 +153,7 @@ int domctl_get_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
 int domctl_set_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
 {
 	const struct xen_domctl_ext_vcpucontext *ext = &op->u.ext_vcpucontext;
-	struct vcpu *v = domctl_vcpu(d, ext->vcpu);
+	struct vcpu *v = domain_vcpu(d, ext->vcpu);
 	int rc;
 
 	if (!v)
@@ -184,7 +184,7 @@ int domctl_set_ext_vcpucontext(struct domain *d, struct xen_domctl *op)
 int domctl_getvcpuextstate(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuextstate *e = &op->u.vcpuextstate;
-	struct vcpu *v = domctl_vcpu(d, e->vcpu);
+	struct vcpu *v = domain_vcpu(d, e->vcpu);
 	u32 size = xstate_features ? XSTATE_MASKS + xstate_size_for(xstate_features, false) : 0;
 	u64 *buf;
 	int rc;
@@ -219,7 +219,7 @@ int domctl_getvcpuextstate(struct domain *d, struct xen_domctl *op)
 int domctl_setvcpuextstate(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuextstate *e = &op->u.vcpuextstate;
-	struct vcpu *v = domctl_vcpu(d, e->vcpu);
+	struct vcpu *v = domain_vcpu(d, e->vcpu);
 	u64 *buf;
 	int rc;
 
@@ -252,7 +252,7 @@ int domctl_setvcpuextstate(struct domain *d, struct xen_domctl *op)
 int domctl_get_vcpu_msrs(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpu_msrs *m = &op->u.vcpu_msrs;
-	struct vcpu *v = domctl_vcpu(d, m->vcpu);
+	struct vcpu *v = domain_vcpu(d, m->vcpu);
 	struct xen_domctl_vcpu_msr one = { .index = SAVED_MSR };
 
 	if (!v)
@@ -277,7 +277,7 @@ int domctl_get_vcpu_msrs(struct domain *d, struct xen_domctl *op)
 int domctl_set_vcpu_msrs(struct domain *d, struct xen_domctl *op)
 {
 	const struct xen_domctl_vcpu_msrs *m = &op->u.vcpu_msrs;
-	struct vcpu *v = domctl_vcpu(d, m->vcpu);
+	struct vcpu *v = domain_vcpu(d, m->vcpu);
 	int rc = 0;
 
 	if (!v)

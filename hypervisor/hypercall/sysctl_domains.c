@@ -4,10 +4,7 @@
 #include <hypercall/sched_id.h>
 #include <hypercall/sysctl.h>
 
-/*
- * The list is not one moment's: each domain is as it was when it was looked at. A caller with room for all of them goes on, when this takes long, from
- * the last one told.
- */
+/* The list is not one moment's: each domain is as it was when it was looked at. */
 int sysctl_getdomaininfolist(struct xen_sysctl *op)
 {
 	struct xen_sysctl_getdomaininfolist *list = &op->u.getdomaininfolist;
