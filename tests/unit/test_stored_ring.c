@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static char dir[64];
@@ -357,6 +358,44 @@ TEST(the_file_stays_small)
 	CHECK_EQ(stat(path, &st), 0);
 	CHECK(st.st_size < 2 << 20);
 	in_life(grow);
+	state_end();
+}
+
+/* More than the file may hold: the daemon goes on. */
+static void fill(void)
+{
+	struct rlimit limit = { 300 << 10, RLIM_INFINITY };
+	static char value[4000];
+	char path[64];
+
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	memset(value, 'v', sizeof(value) - 1);
+	for (int i = 0; i < 200; i++) {
+		snprintf(path, sizeof(path), "/fill/%d", i);
+		CHECK_STR(put(0, 0, path, value), "OK");
+	}
+	CHECK_STR(get(0, 0, "/fill/199"), value);
+}
+
+static void after_fill(void)
+{
+	CHECK_EQ(strlen(get(0, 0, "/fill/0")), 3999);
+	CHECK_STR(get(0, 0, "/fill/199"), "ENOENT");
+	CHECK_STR(put(0, 0, "/fill/199", "again"), "OK");
+}
+
+static void after_that(void)
+{
+	CHECK_STR(get(0, 0, "/fill/199"), "again");
+}
+
+TEST(a_full_file_system)
+{
+	state_init();
+	in_life(fill);
+	in_life(after_fill);
+	in_life(after_that);
 	state_end();
 }
 
