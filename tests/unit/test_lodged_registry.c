@@ -148,7 +148,7 @@ static struct claim_key disk(uint64_t dev, uint64_t whole)
 
 static int claim(struct guest *g, struct claim_key key, enum claim_mode mode, struct err *e)
 {
-	return registry_claim(g, &key, mode, "/dev/x", e);
+	return registry_claim(g, g, &key, mode, "/dev/x", e);
 }
 
 TEST(disks_readers_writers_sharers)
@@ -164,6 +164,7 @@ TEST(disks_readers_writers_sharers)
 	CHECK_EQ(claim(b, disk(9, 9), CLAIM_READ, &e), -EBUSY);
 	CHECK(strstr(e.text, "guest a") && strstr(e.text, "/dev/x"));
 	CHECK_EQ(claim(b, disk(9, 9), CLAIM_SHARED, &e), -EBUSY);
+	CHECK_EQ(registry_claim(a, false, &(struct claim_key){ .kind = CLAIM_DISK, .a = 9 }, CLAIM_WRITE, "x", &e), 0);	/* its own */
 	CHECK_EQ(claim(a, disk(10, 10), CLAIM_SHARED, &e), 0);
 	CHECK_EQ(claim(b, disk(10, 10), CLAIM_SHARED, &e), 0);
 	gone(a);
@@ -199,12 +200,12 @@ TEST(mac_addresses)
 	struct guest *a = running("a", uuid1, 1);
 	struct err e;
 
-	CHECK_EQ(registry_claim(a, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);
-	CHECK_EQ(registry_claim(NULL, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), -EADDRINUSE);
+	CHECK_EQ(registry_claim(a, true, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);
+	CHECK_EQ(registry_claim(NULL, false, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), -EADDRINUSE);
 	CHECK_STR(e.code, "mac-in-use");
-	CHECK_EQ(registry_claim(a, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);	/* not in its own way */
+	CHECK_EQ(registry_claim(a, true, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);	/* not in its own way */
 	gone(a);
-	CHECK_EQ(registry_claim(NULL, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);
+	CHECK_EQ(registry_claim(NULL, false, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);
 }
 
 /* --- the queue --- */

@@ -112,13 +112,18 @@ none:
 	return -ENOMEM;
 }
 
-int claims_add(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
+int claims_check(const struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
 {
 	int rc = check(key->a, key->b, key->kind, g, mode, false, what, e);
 
-	if (!rc && key->whole)
-		rc = check(key->whole, 0, key->kind, g, mode, true, what, e);
-	if (rc || !g)
+	return rc || !key->whole ? rc : check(key->whole, 0, key->kind, g, mode, true, what, e);
+}
+
+int claims_add(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
+{
+	int rc = claims_check(g, key, mode, what, e);
+
+	if (rc)
 		return rc;
 	if (add(key->a, key->b, key->kind, g, mode, false) || (key->whole && add(key->whole, 0, key->kind, g, mode, true)))
 		return err_set(e, ENOMEM, "internal", "out of memory");

@@ -5,7 +5,8 @@
 
 #include <lodged/registry.h>
 
-/* See registry_claim(). What a guest has claimed already stays as it is. */
+/* See registry_claim(). */
+int claims_check(const struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e);
 int claims_add(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e);
 /* Give back all of a guest's claims. */
 void claims_drop(struct claim **list);

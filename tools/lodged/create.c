@@ -85,6 +85,7 @@ void create_check(struct session *s, const struct definition *d, uint64_t *avail
 	bool more = true, typed = true;
 	uint8_t uuid[16];
 	struct err e = { 0 };
+	struct guest *g;
 
 	*available_kib = 0;
 	memcpy(uuid, d->uuid, 16);
@@ -100,8 +101,11 @@ void create_check(struct session *s, const struct definition *d, uint64_t *avail
 		more = fn(&e, ctx);
 	if (more && memory_check(s, d, available_kib, &e))
 		more = fn(&e, ctx);
+	/* That the guest runs already is said; that it therefore has its disks and addresses needs no saying. */
+	g = registry_by_uuid(uuid);
 	if (more)
-		devices_check(d, NULL, false, fn, ctx);
+		devices_check(d, g, false, fn, ctx);
+	registry_put(g);
 }
 
 static bool first_problem(const struct err *e, void *ctx)

@@ -47,6 +47,11 @@ static int check_disk_kind(const struct disk *d, struct err *e)
 	return 0;
 }
 
+static enum claim_mode disk_mode(const struct disk *d)
+{
+	return d->readonly ? CLAIM_READ : d->shared ? CLAIM_SHARED : CLAIM_WRITE;
+}
+
 static int check_disk(struct check *c, const struct disk *d, struct err *e)
 {
 	struct claim_key key;
@@ -65,12 +70,9 @@ static int check_disk(struct check *c, const struct disk *d, struct err *e)
 	if (rc)
 		return rc;
 	key = claim_disk_key(&id);
-	rc = registry_claim(c->claim ? c->g : NULL, &key,
-		d->readonly ? CLAIM_READ
-		: d->shared ? CLAIM_SHARED
-			    : CLAIM_WRITE,
-		d->target, e);
-	if (rc || d->shared)
+	rc = registry_claim(c->g, c->claim, &key, disk_mode(d), d->target, e);
+	/* A shared disk may be in use by whomever; one of a guest that runs is, by itself. */
+	if (rc || d->shared || (c->g && !c->claim))
 		return rc;
 	return block_check_free(d->target, &id, !d->readonly, e);
 }
@@ -86,7 +88,7 @@ static int check_nic(struct check *c, size_t i, struct err *e)
 	if (net_parse_mac(n->mac, mac))
 		return err_set(e, EINVAL, "bad-network", "`%s` is no MAC address", n->mac);
 	key = claim_mac_key(mac);
-	rc = registry_claim(c->claim ? c->g : NULL, &key, CLAIM_WRITE, n->mac, e);
+	rc = registry_claim(c->g, c->claim, &key, CLAIM_WRITE, n->mac, e);
 	if (rc)
 		return rc;
 	if (n->vifname && !net_name_valid(n->vifname))

@@ -51,13 +51,13 @@ static void claim_all(struct guest *g, const struct definition *d)
 		if (!disk->target || disk->script || block_identify(disk->target, &id, &e))
 			continue;
 		key = claim_disk_key(&id);
-		registry_claim(g, &key, disk->readonly ? CLAIM_READ : disk->shared ? CLAIM_SHARED : CLAIM_WRITE, disk->target, &e);
+		registry_claim(g, true, &key, disk->readonly ? CLAIM_READ : disk->shared ? CLAIM_SHARED : CLAIM_WRITE, disk->target, &e);
 	}
 	for (size_t i = 0; i < d->nnics; i++) {
 		if (net_parse_mac(d->nics[i].mac, mac))
 			continue;
 		key = claim_mac_key(mac);
-		registry_claim(g, &key, CLAIM_WRITE, d->nics[i].mac, &e);
+		registry_claim(g, true, &key, CLAIM_WRITE, d->nics[i].mac, &e);
 	}
 }
 
@@ -166,7 +166,7 @@ static bool keep_mac(const char *text, void *ctx)
 	if (net_parse_mac(text, mac))
 		return false;
 	key = claim_mac_key(mac);
-	return registry_claim(NULL, &key, CLAIM_WRITE, text, &e);
+	return registry_claim(NULL, false, &key, CLAIM_WRITE, text, &e);
 }
 
 int recover(struct session *s, struct err *e)

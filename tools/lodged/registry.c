@@ -391,12 +391,12 @@ bool registry_wait(unsigned long *seen, const struct timespec *deadline)
 	return in_time;
 }
 
-int registry_claim(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
+int registry_claim(struct guest *g, bool claim, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
 {
 	int rc;
 
 	pthread_mutex_lock(&lock);
-	rc = claims_add(g, key, mode, what, e);
+	rc = claim ? claims_add(g, key, mode, what, e) : claims_check(g, key, mode, what, e);
 	pthread_mutex_unlock(&lock);
 	return rc;
 }
