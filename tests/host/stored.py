@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 import steps
 
 STORED = os.environ.get('STORED_BINARY') or str(steps.TOOLS / 'stored')
-DIRECTORY, READ, WATCH, START, END, WRITE, MKDIR, RM, EVENT, ERROR = 1, 2, 4, 6, 7, 11, 12, 13, 15, 16
+DIRECTORY, READ, WATCH, START, END, INTRODUCE, WRITE, MKDIR, RM, EVENT, ERROR = 1, 2, 4, 6, 7, 8, 11, 12, 13, 15, 16
 
 
 class Daemon:
@@ -166,6 +166,8 @@ def bad_clients(directory):
             assert c.socket.recv(1) == b'', 'an answer'
         except ConnectionResetError:
             pass
+    # Without a hypervisor there are no rings.
+    refused('EINVAL', good.call, INTRODUCE, '5', '100', '3')
     half = Client(daemon)
     half.socket.sendall(struct.pack('<II', READ, 1))
     good.write('/a', b'1')

@@ -113,7 +113,11 @@ void xen_unmap_own(struct xenstore_domain_interface *page)
 struct xenstore_domain_interface *xen_map_ring(u16 domid, u64 gfn, bool *granted)
 {
 	xen_pfn_t frame = gfn;
-	void *page = gnttab ? xengnttab_map_grant_ref(gnttab, domid, GNTTAB_RESERVED_XENSTORE, PROT_READ | PROT_WRITE) : NULL;
+	void *page;
+
+	if (!present)
+		return NULL;
+	page = gnttab ? xengnttab_map_grant_ref(gnttab, domid, GNTTAB_RESERVED_XENSTORE, PROT_READ | PROT_WRITE) : NULL;
 
 	*granted = page != NULL;
 	if (!page)
