@@ -22,6 +22,7 @@
 #define NR_LEAVES	(DOMID_MASK / IDS_PER_LEAF + 1)
 
 static struct domain **domain_table[NR_LEAVES];
+static u16 leaf_used[NR_LEAVES];	/* entries of a leaf that are not NULL; it exists while there are some */
 static DEFINE_SPINLOCK(domain_table_lock, LOCK_DOMAIN - 1);
 static DECLARE_BITMAP(ids_taken, DOMID_MASK + 1);	/* the table's slots that are not NULL; a hint when read without the lock */
 static u32 nr_domains;
@@ -87,45 +88,55 @@ static struct domain **table_slot(u16 id)
 	return leaf ? &leaf[id % IDS_PER_LEAF] : NULL;
 }
 
+static int insert_locked(struct domain *d, struct domain **leaf)
+{
+	if (leaf[d->id % IDS_PER_LEAF])
+		return -EEXIST;
+	atomic_store(&leaf[d->id % IDS_PER_LEAF], d);
+	leaf_used[d->id / IDS_PER_LEAF]++;
+	bitmap_set(ids_taken, d->id);
+	nr_domains++;
+	return 0;
+}
+
 static int table_insert(struct domain *d)
 {
 	struct domain ***leaf = &domain_table[d->id / IDS_PER_LEAF];
-	int rc = -EEXIST;
+	struct domain **spare = READ_ONCE(*leaf) ? NULL : alloc_page_zeroed();
+	int rc = -ENOMEM;
 
-	if (!*leaf) {
-		struct domain **page = alloc_page_zeroed();
-
-		if (!page)
-			return -ENOMEM;
-		spin_lock(&domain_table_lock);
-		if (*leaf)
-			free_page(page);
-		else
-			*leaf = page;
-		spin_unlock(&domain_table_lock);
-	}
 	spin_lock(&domain_table_lock);
-	if (!(*leaf)[d->id % IDS_PER_LEAF]) {
-		atomic_store(&(*leaf)[d->id % IDS_PER_LEAF], d);
-		bitmap_set(ids_taken, d->id);
-		nr_domains++;
-		rc = 0;
+	if (!*leaf && spare) {
+		atomic_store(leaf, spare);
+		spare = NULL;
 	}
+	if (*leaf)
+		rc = insert_locked(d, *leaf);
 	spin_unlock(&domain_table_lock);
+	if (spare)
+		free_page(spare);
 	return rc;
 }
 
-static void table_remove(struct domain *d)
+/* Returns the leaf that has become empty, to be freed when nobody looks at it any more; or NULL. */
+static struct domain **table_remove(struct domain *d)
 {
-	struct domain **slot = table_slot(d->id);
+	struct domain **slot = table_slot(d->id), **leaf = NULL;
+	u32 l = d->id / IDS_PER_LEAF;
 
 	spin_lock(&domain_table_lock);
+	/* One that was never entered may have the id of one that is. */
 	if (slot && *slot == d) {
 		atomic_store(slot, NULL);
 		bitmap_clear(ids_taken, d->id);
 		nr_domains--;
+		if (--leaf_used[l] == 0) {
+			leaf = domain_table[l];
+			atomic_store(&domain_table[l], NULL);
+		}
 	}
 	spin_unlock(&domain_table_lock);
+	return leaf;
 }
 
 bool domain_exists(u16 id)
@@ -240,16 +251,23 @@ static void nothing(void *unused)
 
 static void reap_domains(void *unused)
 {
+	struct domain **leaf, **leaves[NR_LEAVES];
 	struct list dead = LIST_INIT(dead);
 	struct domain *d, *tmp;
+	unsigned n = 0;
 
 	spin_lock_irq(&dead_lock);
 	list_splice_tail(&dead, &dead_domains);
 	spin_unlock_irq(&dead_lock);
 
-	list_for_each_entry(d, &dead, list)
-		table_remove(d);
+	list_for_each_entry(d, &dead, list) {
+		leaf = table_remove(d);
+		if (leaf)
+			leaves[n++] = leaf;
+	}
 	smp_call(&cpu_online, nothing, NULL);
+	while (n--)
+		free_page(leaves[n]);
 	list_for_each_entry_safe(d, tmp, &dead, list)
 		domain_free(d);
 	domain_died_hook(NULL);

@@ -144,7 +144,6 @@ struct domain {
 	u64 tot_pages, max_pages;	/* (p) frames owned; limit */
 	u64 claimed;			/* pages set aside for it, not allocated yet: memory/heap.c */
 	struct region_map *regions;	/* (p) memory/heap.c: which parts of the frame table hold our frames */
-	u64 shared_pages;		/* (a) FRAME_SHARED pages */
 	cpumask_t dirty_cpus;		/* (a) CPUs that may hold translations of this domain */
 
 	struct spinlock permission_lock;

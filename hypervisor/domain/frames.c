@@ -171,16 +171,6 @@ void share_page_with_domain(void *va, struct domain *d, bool writable)
 	BUG_ON(frame_read(m).v >> FRAME_OWNER_SHIFT != DOMID_XEN);
 	m2p_set(m, M2P_INVALID);
 	atomic_store(&frame_of(m)->v, word);
-	atomic_fetch_add(&d->shared_pages, 1);
-}
-
-static void shared_page_gone(frame_t x)
-{
-	struct domain *d = domain_of_owner(frame_owner(x));
-
-	/* Not in the table: a domain that is being freed. */
-	if (d)
-		atomic_fetch_add(&d->shared_pages, -1UL);
 }
 
 int unshare_page(void *va)
@@ -193,7 +183,6 @@ int unshare_page(void *va)
 			return -EBUSY;
 		BUG_ON(!(x.v & FRAME_SHARED));
 	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, HEAP_HYP_WORD));
-	shared_page_gone(x);
 	/* From now on the hypervisor trusts what is in it. */
 	tlb_flush_since(&cpu_online, tlb_epoch());
 	return 0;
@@ -214,7 +203,6 @@ void unshare_free_page(void *va)
 	do {
 		new = (x.v & (BIT(FRAME_OWNER_SHIFT) - 1) & ~(FRAME_SHARED | FRAME_ALLOCATED)) | owner;
 	} while (!atomic_try_cmpxchg(&frame_of(m)->v, &x.v, new));
-	shared_page_gone(x);
 	if (writable)
 		frame_put_writable(m);
 	put_frame(m);
