@@ -11,7 +11,8 @@ create io
 wait_text io 'a guest of Lodge'
 
 guest() {
-	nc 10.9.0.2 1023
+	script=$(cat)
+	printf '%d\n%s\n' $((${#script} + 1)) "$script" | nc 10.9.0.2 1023
 }
 
 # seconds of dd in the guest -> MiB/s
@@ -23,7 +24,7 @@ for i in 1 2 3; do
 	echo 'dd if=/dev/xvda of=/dev/null bs=1M count=64 iflag=direct 2>&1' | guest | rate disk_read_direct 64
 	echo 'dd if=/dev/zero of=/dev/xvda bs=1M count=32 oflag=direct conv=notrunc 2>&1' | guest | rate disk_write_direct 32
 	echo 'echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/xvda of=/dev/null bs=64k count=1024 2>&1' | guest | rate disk_read_buffered 64
-	echo 'nc -l -p 7000 </dev/null | dd of=/dev/null bs=64k 2>&1 >/tmp/out & until grep -q :1B58 /proc/net/tcp*; do usleep 10000; done' | guest
+	echo 'nc -l -p 7000 </dev/null >/dev/null 2>&1 & until grep -q :1B58 /proc/net/tcp*; do usleep 10000; done' | guest
 	now; begin=$clock
 	nc 10.9.0.2 7000 </tmp/data
 	now; result network_to_guest $(awk -v us=$((clock - begin)) 'BEGIN { print 32e6 / us }') MiB/s

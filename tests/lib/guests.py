@@ -128,9 +128,15 @@ def address(m, name):
 
 def in_guest(m, name, script, timeout=120):
     """Run a script in a guest whose command line has AGENT=1; its output. A status other than 0 is an error."""
-    out = m.sh(f'nc {address(m, name)} {AGENT_PORT} <<"END"\n(\n{script}\n) 2>&1\necho "status $?"\nEND', timeout)
+    return to_agent(m, address(m, name), script, timeout)
+
+
+def to_agent(m, host, script, timeout=120):
+    """The same, by the guest's address."""
+    size = len(script.encode()) + 1
+    out = m.sh(f'nc {host} {AGENT_PORT} <<"END"\n{size}\n{script}\nEND', timeout)
     text, _, status = out.rpartition('status ')
-    check(status.strip() == '0', f'in {name}: {script.strip()!r} ended with status {status.strip()}: {text.strip()[-300:]}')
+    check(status.strip() == '0', f'in the guest at {host}: {script.strip()!r} ended with status {status.strip()}: {text.strip()[-300:]}')
     return text
 
 
