@@ -83,9 +83,11 @@ static void vandalize(void)
 		u32 at = (u32)(take() | take() << 8) % sizeof(*page);
 
 		bytes[at] = take();
+		client_notify(1);
 		daemon_round();
 	}
 	page->connection = XENSTORE_RECONNECT;
+	client_notify(1);
 	daemon_round();
 }
 

@@ -23,6 +23,7 @@
 struct fake_domain {
 	struct xenstore_domain_interface page __aligned(4096);
 	bool exists, dying, shutdown, mapped, bound;
+	bool event;		/* sent by the client, not taken yet */
 	u8 handle[16];
 	unsigned int notified;
 };
@@ -127,11 +128,13 @@ static int __unused daemon_start(const char *dir)
 	return rc;
 }
 
-/* What one round of the main loop does. Every client is looked at, as if it had sent an event. */
+/* What one round of the main loop does. */
 static void __unused daemon_round(void)
 {
-	for (int i = 0; i < DOMS; i++)
-		ring_event(i);
+	for (int i = 0; i < DOMS; i++) {
+		if (__atomic_exchange_n(&fake[i].event, false, __ATOMIC_SEQ_CST))
+			ring_event(i);
+	}
 	for (int i = 0; i < 64; i++) {
 		struct conn *c = list_first_entry(&conns_ready, struct conn, ready);
 
@@ -158,28 +161,51 @@ static void __unused fake_create(u16 domid)
 /* What the client does while it waits for the daemon. */
 static void (*client_wait)(void) = daemon_round;
 
-/* Write into the request ring; waits while it is full. */
+static void client_notify(u16 domid)
+{
+	__atomic_store_n(&fake[domid].event, true, __ATOMIC_SEQ_CST);
+}
+
+/* Write into the request ring; waits while it is full. As Linux does it, an event is sent only if the ring was empty. */
 static void client_put(u16 domid, const void *p, size_t n)
 {
 	struct xenstore_domain_interface *page = &fake[domid].page;
 
-	for (size_t i = 0; i < n; i++) {
-		while (page->req_prod - __atomic_load_n(&page->req_cons, __ATOMIC_ACQUIRE) >= XENSTORE_RING_SIZE)
+	for (const char *from = p; n;) {
+		u32 prod = page->req_prod, used = prod - __atomic_load_n(&page->req_cons, __ATOMIC_SEQ_CST);
+		u32 room = used < XENSTORE_RING_SIZE ? XENSTORE_RING_SIZE - used : 0, part = (u32)min(n, (size_t)room);
+
+		if (!part) {
 			client_wait();
-		page->req[MASK_XENSTORE_IDX(page->req_prod)] = ((const char *)p)[i];
-		__atomic_store_n(&page->req_prod, page->req_prod + 1, __ATOMIC_RELEASE);
+			continue;
+		}
+		for (u32 i = 0; i < part; i++)
+			page->req[MASK_XENSTORE_IDX(prod + i)] = *from++;
+		n -= part;
+		__atomic_store_n(&page->req_prod, prod + part, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&page->req_cons, __ATOMIC_SEQ_CST) == prod)
+			client_notify(domid);
 	}
 }
 
+/* Likewise: an event only if the ring was full. */
 static void client_get(u16 domid, void *p, size_t n)
 {
 	struct xenstore_domain_interface *page = &fake[domid].page;
 
-	for (size_t i = 0; i < n; i++) {
-		while (__atomic_load_n(&page->rsp_prod, __ATOMIC_ACQUIRE) == page->rsp_cons)
+	for (char *to = p; n;) {
+		u32 cons = page->rsp_cons, part = (u32)min(n, (size_t)(__atomic_load_n(&page->rsp_prod, __ATOMIC_SEQ_CST) - cons));
+
+		if (!part) {
 			client_wait();
-		((char *)p)[i] = page->rsp[MASK_XENSTORE_IDX(page->rsp_cons)];
-		__atomic_store_n(&page->rsp_cons, page->rsp_cons + 1, __ATOMIC_RELEASE);
+			continue;
+		}
+		for (u32 i = 0; i < part; i++)
+			*to++ = page->rsp[MASK_XENSTORE_IDX(cons + i)];
+		n -= part;
+		__atomic_store_n(&page->rsp_cons, cons + part, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&page->rsp_prod, __ATOMIC_SEQ_CST) - cons >= XENSTORE_RING_SIZE)
+			client_notify(domid);
 	}
 }
 

@@ -40,6 +40,13 @@ static void start(void)
 	guest_start(2);
 }
 
+/* Domain 1 sends an event, whatever it has done to its page. */
+static void poke(void)
+{
+	client_notify(1);
+	daemon_round();
+}
+
 /* The other guest has not noticed. */
 static void others_fine(void)
 {
@@ -53,7 +60,7 @@ static void reconnect(void)
 	struct xenstore_domain_interface *page = &fake[1].page;
 
 	page->connection = XENSTORE_RECONNECT;
-	daemon_round();
+	poke();
 	CHECK_EQ(page->connection, XENSTORE_CONNECTED);
 	CHECK_EQ(page->req_prod | page->req_cons | page->rsp_prod | page->rsp_cons, 0);
 	CHECK_STR(put(1, 0, "data/back", "yes"), "OK");
@@ -67,7 +74,7 @@ TEST(corrupt_indices)
 	page = &fake[1].page;
 	call2(1, XS_WATCH, 0, "data", "w");
 	page->req_prod += 1025;
-	daemon_round();
+	poke();
 	CHECK_EQ(page->error, XENSTORE_ERROR_RINGIDX);
 	put(0, 0, "/local/domain/1/data/x", "no event");
 	others_fine();
@@ -75,16 +82,16 @@ TEST(corrupt_indices)
 	CHECK_STR(client_events(1), "");
 
 	client_put(1, "partial", 7);
-	daemon_round();
+	poke();
 	page->req_prod -= 3;
-	daemon_round();
+	poke();
 	CHECK_EQ(page->error, XENSTORE_ERROR_RINGIDX);
 	others_fine();
 	reconnect();
 
 	page->rsp_cons += 1;
 	client_send(1, XS_READ, 0, 1, "data", 5);
-	daemon_round();
+	poke();
 	CHECK_EQ(page->error, XENSTORE_ERROR_RINGIDX);
 	others_fine();
 	reconnect();
@@ -92,6 +99,7 @@ TEST(corrupt_indices)
 	/* What it does to the daemon's own indices is its own loss. */
 	page->req_cons = 12345;
 	page->rsp_prod = page->rsp_cons;
+	poke();
 	CHECK_STR(put(1, 0, "data/x", "y"), "OK");
 	others_fine();
 }
@@ -103,13 +111,13 @@ TEST(lengths_and_pieces)
 
 	start();
 	client_put(1, &head, sizeof(head));
-	daemon_round();
+	poke();
 	CHECK_EQ(fake[1].page.error, XENSTORE_ERROR_PROTO);
 	others_fine();
 	reconnect();
 	head.len = UINT32_MAX;
 	client_put(1, &head, sizeof(head));
-	daemon_round();
+	poke();
 	CHECK_EQ(fake[1].page.error, XENSTORE_ERROR_PROTO);
 	reconnect();
 
@@ -119,18 +127,18 @@ TEST(lengths_and_pieces)
 	head.len = 8;
 	for (size_t i = 0; i < sizeof(head); i++) {
 		client_put(1, (char *)&head + i, 1);
-		daemon_round();
+		poke();
 	}
 	for (int i = 0; i < 8; i++) {
 		client_put(1, &"data/v\0x"[i], 1);
-		daemon_round();
+		poke();
 	}
 	client_receive(1, &answer);
 	CHECK_STR(answer.body, "OK");
 
 	/* A header, and then silence: it may die like that. */
 	client_put(1, &head, sizeof(head));
-	daemon_round();
+	poke();
 	others_fine();
 	fake[1].exists = false;
 	domains_check();

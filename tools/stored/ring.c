@@ -147,35 +147,50 @@ static void ring_taken(struct conn *c)
 	persist_input(c->domain->domid, r->req_cons, NULL, 0);
 }
 
+/*
+ * Put as much of the output into the page as there is room for: bytes, or -1 when the ring is broken. The peer sends an event for room only if it saw a full
+ * ring. So with output left over, the ring must have been full when the peer could see what was written last.
+ */
+static int ring_write(struct ring *r)
+{
+	int total = 0;
+
+	for (;;) {
+		u32 used = r->rsp_prod - __atomic_load_n(&r->page->rsp_cons, __ATOMIC_SEQ_CST);
+
+		if (used > XENSTORE_RING_SIZE) {
+			ring_break(r, XENSTORE_ERROR_RINGIDX, "corrupt response index");
+			return -1;
+		}
+		u32 n = (u32)min(bytes_len(&r->c.out), (size_t)XENSTORE_RING_SIZE - used);
+
+		if (!n)
+			return total;
+		ring_copy(r->page->rsp, r->rsp_prod, bytes_at(&r->c.out), n, true);
+		r->rsp_prod += n;
+		__atomic_store_n(&r->page->rsp_prod, r->rsp_prod, __ATOMIC_SEQ_CST);
+		conn_sent(&r->c, n);
+		total += (int)n;
+	}
+}
+
 static void ring_flush(struct conn *c)
 {
 	struct ring *r = ring_conn(c);
+	int n = r->page && !r->broken ? ring_write(r) : -1;
 
-	if (!r->page || r->broken)
+	if (n < 0)
 		return;
-	u32 used = r->rsp_prod - __atomic_load_n(&r->page->rsp_cons, __ATOMIC_ACQUIRE);
-
-	if (used > XENSTORE_RING_SIZE) {
-		ring_break(r, XENSTORE_ERROR_RINGIDX, "corrupt response index");
-		return;
-	}
-	u32 n = (u32)min(bytes_len(&c->out), (size_t)XENSTORE_RING_SIZE - used);
-	bool news = n || r->kick || r->page->req_cons != r->req_cons;
-
-	if (n)
-		ring_copy(r->page->rsp, r->rsp_prod, bytes_at(&c->out), n, true);
-	r->rsp_prod += n;
-	__atomic_store_n(&r->page->rsp_prod, r->rsp_prod, __ATOMIC_RELEASE);
 	if (r->page->req_cons != r->req_cons) {
+		r->kick = true;
 		__atomic_store_n(&r->page->req_cons, r->req_cons, __ATOMIC_SEQ_CST);
 		/* What was written before the peer could see this came without an event. */
 		if (__atomic_load_n(&r->page->req_prod, __ATOMIC_SEQ_CST) != r->req_cons)
 			conn_wake(c);
 	}
-	conn_sent(c, n);
-	r->kick = false;
-	if (news && r->local >= 0)
+	if ((n || r->kick) && r->local >= 0)
 		xen_notify(r->local);
+	r->kick = false;
 }
 
 static void ring_pause(struct conn *c, bool paused)
