@@ -25,7 +25,7 @@
 
 #define THREADS		2
 #define LIST_CHUNK	256
-#define QUICK_SECONDS	10	/* a guest that ends sooner after its start */
+#define QUICK_SECONDS	30	/* a guest that ends sooner after its start */
 #define QUICK_MAX	5	/* … so many times in a row is not started again */
 #define RENAMES_MAX	1000
 
