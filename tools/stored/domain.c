@@ -83,12 +83,17 @@ void domain_put(struct domain *d)
 	}
 }
 
-void domain_aim(struct domain *d, struct domain *target)
+int domain_aim(struct domain *d, struct domain *target)
 {
+	for (const struct domain *t = target; t; t = t->target) {
+		if (t == d)
+			return -EINVAL;
+	}
 	if (target)
 		domain_ref(target);
 	domain_put(d->target);
 	d->target = target;
+	return 0;
 }
 
 /* The daemon itself removes a node, or takes it over if it is the root. */
@@ -116,7 +121,8 @@ void domain_died(struct domain *d)
 	struct node *n;
 
 	domain_ref(d);
-	domain_aim(d, NULL);
+	if (domain_aim(d, NULL))
+		abort();	/* nothing is no circle */
 	if (d->conn)
 		ring_close(d);
 	while ((n = list_first_entry(&d->nodes, struct node, owned)))
@@ -227,12 +233,12 @@ int domain_resume(u16 domid)
 int domain_set_target(u16 domid, u16 target)
 {
 	struct domain *d = domain_find(domid), *t = domain_find(target);
+	int rc;
 
 	if (!d || !d->introduced || !t || !t->introduced)
 		return -ENOENT;
-	if (d == t || t->target)
-		return -EINVAL;
-	domain_aim(d, t);
-	persist_domain(d);
-	return 0;
+	rc = domain_aim(d, t);
+	if (!rc)
+		persist_domain(d);
+	return rc;
 }

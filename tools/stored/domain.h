@@ -50,9 +50,9 @@ int domain_release(u16 domid);
 int domain_resume(u16 domid);
 int domain_set_target(u16 domid, u16 target);
 
-/* For load.c, which tells nobody: the domain is out of the table; it has a target, or none. */
+/* For load.c, which tells nobody: the domain is out of the table; it has a target, or none. -EINVAL: that would be a circle. */
 void domain_bury(struct domain *d);
-void domain_aim(struct domain *d, struct domain *target);
+int domain_aim(struct domain *d, struct domain *target);
 
 /* Domain 0 and this one are privileged. Before all else, and for all time. */
 void domain_init(u16 privileged_domid);

@@ -168,14 +168,13 @@ static bool load_domain(struct reader *r)
 	u32 port = (u32)reader_u(r, 4);
 	struct domain *target = take_domain(r);
 
-	if (!d || !target || r->bad)
+	if (!d || !target || r->bad || domain_aim(d, target == d ? NULL : target))
 		return false;
+	/* commit */
 	d->introduced = flags & DOMAIN_INTRODUCED;
 	d->shutdown = flags & DOMAIN_SHUTDOWN;
 	d->identified = flags & DOMAIN_IDENTIFIED;
 	memcpy(d->handle, handle, sizeof(d->handle));
-	/* A target has none itself, so there are no circles. */
-	domain_aim(d, target == d || target->target ? NULL : target);
 	if (!d->introduced)
 		ring_close(d);
 	else if (!d->conn)
@@ -192,7 +191,8 @@ static bool load_died(struct reader *r)
 	if (!d || r->bad || d->privileged)
 		return false;
 	domain_ref(d);
-	domain_aim(d, NULL);
+	if (domain_aim(d, NULL))
+		return false;
 	ring_close(d);
 	domain_bury(d);
 	domain_put(d);

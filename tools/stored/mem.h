@@ -20,7 +20,7 @@ struct bytes {
 };
 
 static inline size_t bytes_len(const struct bytes *b) { return b->end - b->start; }
-static inline char *bytes_at(struct bytes *b) { return b->data + b->start; }
+static inline char *bytes_at(struct bytes *b) { return b->data ? b->data + b->start : NULL; }
 /* Room for n more bytes at the end; where. The caller then adds to b->end. */
 char *bytes_room(struct bytes *b, size_t n);
 void bytes_add(struct bytes *b, const void *p, size_t n);
