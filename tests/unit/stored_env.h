@@ -17,8 +17,8 @@
 #define DOMS	8
 
 /*
- * Domain n's page is in memory that forked processes share, so that one process can be the client and others, one after another, the daemon.
- * Port n is that of domain n. Domain 0's ring is its kernel's.
+ * Domain n's page is in memory that forked processes share, so that one process can be the client and others, one after another,
+ * the daemon. Port n is that of domain n. Domain 0's ring is its kernel's.
  */
 struct fake_domain {
 	struct xenstore_domain_interface page __aligned(4096);

@@ -537,8 +537,8 @@ static void wait_and_kill(void)
 }
 
 /*
- * Domain 1 counts in a node that it watches; each step must happen exactly once: one answer, one event, and the right value. Values are large so that
- * requests and replies wrap around the ring and do not fit into it.
+ * Domain 1 counts in a node that it watches; each step must happen exactly once: one answer, one event, and the right value.
+ * Values are large so that requests and replies wrap around the ring and do not fit into it.
  */
 TEST(killed_at_any_moment)
 {

@@ -217,7 +217,8 @@ int conns_check_stuck(void)
 		wait = 1000;
 		if (loop_now() - c->stuck_since < STUCK_MS)
 			continue;
-		log_line("a client of domain %u has not taken a watch event for %u s: connection ended", c->domain->domid, STUCK_MS / 1000);
+		log_line("a client of domain %u has not taken a watch event for %u s: connection ended", c->domain->domid,
+			 STUCK_MS / 1000);
 		c->ended = true;
 		conn_touch(c);
 	}

@@ -62,8 +62,8 @@ void conn_reply(struct conn *c, const struct xsd_sockmsg *to, u32 type, const vo
 /* error: positive errno. */
 void conn_reply_error(struct conn *c, const struct xsd_sockmsg *to, int error);
 /*
- * A watch event. cause: the unprivileged domain that made it happen, or NULL. It counts as outstanding for the cause until a privileged
- * client has taken it. A guest that does not read loses events above the quota "memory".
+ * A watch event. cause: the unprivileged domain that made it happen, or NULL. It counts as outstanding for the cause until a
+ * privileged client has taken it. A guest that does not read loses events above the quota "memory".
  */
 void conn_event(struct conn *c, const char *path, const char *token, struct domain *cause);
 /* The first n bytes of `out` have been handed over (or, n == all, been given up). */

@@ -8,8 +8,8 @@
 struct conn;
 
 /*
- * A structure stands for one life of a domain id. When the domain has died, the structure is out of the table and no connection points to it
- * any more: permissions that still name it match nobody, also not the next domain with the same number.
+ * A structure stands for one life of a domain id. When the domain has died, the structure is out of the table and no connection
+ * points to it any more: permissions that still name it match nobody, also not the next domain with the same number.
  */
 struct domain {
 	u16 domid;
@@ -34,8 +34,8 @@ extern struct list domains;	/* the living, by `all` */
 /* The living domain with this id that the store knows; NULL. */
 struct domain *domain_find(u32 domid);
 /*
- * For a permission entry or a connection, with a reference: the domain known, or one that the hypervisor has, else one that is dead from the start.
- * trusted: it does exist (or did when the state was written); the hypervisor is not asked.
+ * For a permission entry or a connection, with a reference: the domain known, or one that the hypervisor has, else one that is
+ * dead from the start. trusted: it does exist (or did when the state was written); the hypervisor is not asked.
  */
 struct domain *domain_get(u16 domid, bool trusted);
 struct domain *domain_ref(struct domain *d);

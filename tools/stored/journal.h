@@ -6,8 +6,9 @@
 #include <stored/mem.h>
 
 /*
- * The file is mapped, so appending is no system call. A group is a length, a checksum and the bytes; its length is written last, by one store. Behind
- * the last group is a zero. The file survives the death of the process at any instruction; on a disk, a group that was torn fails its checksum.
+ * The file is mapped, so appending is no system call. A group is a length, a checksum and the bytes; its length is written last,
+ * by one store. Behind the last group is a zero. The file survives the death of the process at any instruction; on a disk, a
+ * group that was torn fails its checksum.
  *
  * Rewriting makes a new file beside the old one and then puts it in its place, so there is always one that is whole.
  */

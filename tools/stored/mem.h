@@ -6,8 +6,8 @@
 #include <lib/types.h>
 
 /*
- * What guests can make the daemon allocate is bounded by quotas, so an allocation that fails means that Domain 0 itself is out of memory.
- * These end the program then; it is started again and continues from its state file.
+ * What guests can make the daemon allocate is bounded by quotas, so an allocation that fails means that Domain 0 itself is out of
+ * memory. These end the program then; it is started again and continues from its state file.
  */
 void *mem_alloc(size_t size);		/* zeroed; for free() */
 void *mem_resize(void *p, size_t size);

@@ -6,8 +6,9 @@
 #include <lib/list.h>
 
 /*
- * Each element is embedded at the start of a larger structure. All elements of a tree are in one hash table under (parent, name), so finding a child
- * costs the same however many siblings it has; the children of an element are also in a list, in the order in which they were added.
+ * Each element is embedded at the start of a larger structure. All elements of a tree are in one hash table under (parent, name),
+ * so finding a child costs the same however many siblings it has; the children of an element are also in a list, in the order in
+ * which they were added.
  */
 struct name {
 	struct name *parent;
@@ -30,7 +31,9 @@ void names_free(struct names *t);		/* the table, not its elements */
 /* The root of a tree: in no table. */
 void name_init_root(struct name *n);
 struct name *name_find(const struct names *t, const struct name *parent, const char *text, size_t len);
-/* A zeroed structure of `size` bytes that starts with a struct name, as the last child of parent. The name must not be there yet. */
+/*
+ * A zeroed structure of `size` bytes that starts with a struct name, as the last child of parent. The name must not be there yet.
+ */
 void *name_add(struct names *t, size_t size, struct name *parent, const char *text, size_t len);
 /* Take a childless element out and free it. */
 void name_free(struct names *t, struct name *n);

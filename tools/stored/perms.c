@@ -103,6 +103,9 @@ void perms_print(const struct perms *p, struct bytes *out)
 {
 	char text[16];
 
-	for (unsigned int i = 0; i < p->n; i++)
-		bytes_add(out, text, (size_t)snprintf(text, sizeof(text), "%c%u", letters[p->entry[i].bits], p->entry[i].domain->domid) + 1);
+	for (unsigned int i = 0; i < p->n; i++) {
+		int len = snprintf(text, sizeof(text), "%c%u", letters[p->entry[i].bits], p->entry[i].domain->domid);
+
+		bytes_add(out, text, (size_t)len + 1);
+	}
 }

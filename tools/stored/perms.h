@@ -14,8 +14,8 @@ enum {
 };
 
 /*
- * Shared and constant: nodes that inherit from one another point to the same structure. The first entry is the owner and, as its bits, what domains may
- * do that have no entry of their own.
+ * Shared and constant: nodes that inherit from one another point to the same structure. The first entry is the owner and, as its
+ * bits, what domains may do that have no entry of their own.
  */
 struct perms {
 	unsigned int refs;

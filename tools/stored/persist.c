@@ -71,7 +71,8 @@ static void put_domain(struct bytes *b, const struct domain *d)
 
 	put_u(b, ITEM_DOMAIN, 1);
 	put_u(b, d->domid, 2);
-	put_u(b, (d->introduced ? DOMAIN_INTRODUCED : 0) | (d->shutdown ? DOMAIN_SHUTDOWN : 0) | (d->identified ? DOMAIN_IDENTIFIED : 0), 1);
+	put_u(b, (d->introduced ? DOMAIN_INTRODUCED : 0) | (d->shutdown ? DOMAIN_SHUTDOWN : 0) |
+		 (d->identified ? DOMAIN_IDENTIFIED : 0), 1);
 	put(b, d->handle, sizeof(d->handle));
 	put_u(b, r ? r->gfn : 0, 8);
 	put_u(b, r ? r->port : 0, 4);
@@ -284,7 +285,8 @@ int persist_start(const char *dir)
 	if (!rc && dir)
 		rc = journal_read(persist_load);
 	if (rc < 0 && rc != -ENOENT) {
-		log_line("%s: %s", dir, rc == -EBUSY ? "another store daemon uses it" : rc == -EPROTO ? "not a state file" : strerror(-rc));
+		log_line("%s: %s", dir, rc == -EBUSY ? "another store daemon uses it" :
+			 rc == -EPROTO ? "not a state file" : strerror(-rc));
 		return rc;
 	}
 	persist_loaded(&epoch);

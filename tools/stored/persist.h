@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The state file: what must outlive the daemon, as items; those of one request make one group, which is there wholly or not at all. */
+/* The state file: what must outlive the daemon, as items. Those of one request are one group: there wholly or not at all. */
 #ifndef STORED_PERSIST_H
 #define STORED_PERSIST_H
 
@@ -15,8 +15,8 @@ struct txn;
 struct watch;
 
 /*
- * Items. Numbers are little-endian; a string is u16 length and bytes; a domain id with PERSIST_DEAD names one that had died. The handle of a ring
- * connection is its domain's id.
+ * Items. Numbers are little-endian; a string is u16 length and bytes; a domain id with PERSIST_DEAD names one that had died. The
+ * handle of a ring connection is its domain's id.
  */
 enum persist_item {
 	ITEM_EPOCH = 1,		/* u64: starts of the daemon, counted */
@@ -28,9 +28,9 @@ enum persist_item {
 	ITEM_WATCH,		/* u16 id, u8 relative, string path, string token */
 	ITEM_UNWATCH,		/* the same */
 	ITEM_TXN,		/* u16 id, u32 transaction: started */
-	ITEM_TXN_OP,		/* u16 id, u32 transaction, u32 type, u32 length, body: a request that changes something in it */
+	ITEM_TXN_OP,		/* u16 id, u32 transaction, u32 type, u32 length, body: a request that changes nodes */
 	ITEM_TXN_END,		/* u16 id, u32 transaction */
-	ITEM_INPUT,		/* u16 id, u32 consumer index, u32 length, bytes: what has been consumed of the next request, all of it */
+	ITEM_INPUT,		/* u16 id, u32 consumer index, u32 length, bytes: all that is consumed of the next request */
 	ITEM_OUTPUT,		/* u16 id, u32 producer index of the first byte, u32 length, bytes */
 	ITEM_RESET,		/* u16 id: the client connected its ring anew */
 };
@@ -39,8 +39,8 @@ enum persist_item {
 enum { DOMAIN_INTRODUCED = 1, DOMAIN_SHUTDOWN = 2, DOMAIN_IDENTIFIED = 4 };
 
 /*
- * Rebuild the state from the files in dir, write it anew, and keep it there from now on. dir NULL: keep nothing. -errno, with a line in the log:
- * another daemon uses the directory (-EBUSY), or it cannot be written.
+ * Rebuild the state from the files in dir, write it anew, and keep it there from now on. dir NULL: keep nothing. -errno, with a
+ * line in the log: another daemon uses the directory (-EBUSY), or it cannot be written.
  */
 int persist_start(const char *dir);
 /* What has been noted since the last call goes into the file, at once. */
@@ -60,8 +60,8 @@ void persist_output(const struct domain *d, const void *bytes, size_t n);
 void persist_reset(u16 domid);
 
 /*
- * Apply the items of a group to a store that is initialised and empty before the first one (load.c): false at the first item that is wrong; those before it count.
- * Behind the last group, once: persist_loaded(); *epoch: the former starts of the daemon.
+ * Apply the items of a group to a store that is initialised and empty before the first one (load.c): false at the first item that
+ * is wrong; those before it count. Behind the last group, once: persist_loaded(); *epoch: the former starts of the daemon.
  */
 bool persist_load(struct reader *r);
 void persist_loaded(u64 *epoch);

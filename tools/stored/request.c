@@ -121,7 +121,8 @@ static int run(struct call *x, const struct command *cmd, u32 type)
 static void trace(const struct call *x, const struct command *cmd, int rc)
 {
 	log_line("domain %u%s: %s tx %u %.*s: %s", x->conn->domain->domid, x->conn->kind->durable ? "" : " (socket)",
-		 cmd && cmd->name ? cmd->name : "?", x->head->tx_id, (int)strnlen(x->body, x->len), x->body, rc ? strerror(-rc) : "ok");
+		 cmd && cmd->name ? cmd->name : "?", x->head->tx_id, (int)strnlen(x->body, x->len), x->body,
+		 rc ? strerror(-rc) : "ok");
 }
 
 void request_execute(struct conn *c, const struct request *r)

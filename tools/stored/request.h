@@ -28,7 +28,10 @@ extern bool request_trace;
 
 /* The body as n strings that are each there with their NUL and nothing behind them: whether it is. */
 bool call_strings(const struct call *x, const char **strings, unsigned int n);
-/* -errno: the path is none, or the client may not do `want` (PERM_*) with it. On -ENOENT the view is that of its nearest parent, and `want` is allowed there. */
+/*
+ * -errno: the path is none, or the client may not do `want` (PERM_*) with it. On -ENOENT the view is that of its nearest parent,
+ * and `want` is allowed there.
+ */
 int __must_check call_look(const struct call *x, const char *text, char *path, unsigned int want, struct view *v);
 
 /* Handlers, by noun. 0 or -errno. */

@@ -32,7 +32,7 @@ int do_directory(struct call *x)
 int do_directory_part(struct call *x)
 {
 	struct bytes names = { 0 };
-	char path[PATH_BUFFER], generation_text[24];
+	char path[PATH_BUFFER], text[24];
 	const char *args[2];
 	struct view v;
 	u64 generation;
@@ -53,7 +53,7 @@ int do_directory_part(struct call *x)
 		return rc;
 	}
 
-	bytes_add(x->reply, generation_text, (size_t)snprintf(generation_text, sizeof(generation_text), "%" PRIu64, generation) + 1);
+	bytes_add(x->reply, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, generation) + 1);
 	offset = min(offset, bytes_len(&names));
 	bytes_drop(&names, offset);
 	while (bytes_len(&names)) {

@@ -125,8 +125,8 @@ static bool ring_next(struct conn *c, struct request *req)
 		if (r->in_len == r->in_held)
 			return false;
 		/*
-		 * Consume a part of a request at once: a peer sends an event only when it sees an empty ring, so that a header that stays
-		 * in it would be the last one heard of.
+		 * Consume a part of a request at once: a peer sends an event only when it sees an empty ring, so that a header
+		 * that stays in it would be the last one heard of.
 		 */
 		r->req_cons += r->in_len - r->in_held;
 		r->in_held = r->in_len;
@@ -148,8 +148,9 @@ static void ring_taken(struct conn *c)
 }
 
 /*
- * Put as much of the output into the page as there is room for: bytes, or -1 when the ring is broken. The peer sends an event for room only if it saw a full
- * ring. So with output left over, the ring must have been full when the peer could see what was written last.
+ * Put as much of the output into the page as there is room for: bytes, or -1 when the ring is broken. The peer sends an event for
+ * room only if it saw a full ring. So with output left over, the ring must have been full when the peer could see what was
+ * written last.
  */
 static int ring_write(struct ring *r)
 {
@@ -254,8 +255,8 @@ static void ring_unbind(struct ring *r)
 }
 
 /*
- * Make the page's indices and ours one, see ring.h. They do not fit only if the file is older than the page (it could not be written), or the peer has
- * changed our indices: then the page's are taken.
+ * Make the page's indices and ours one, see ring.h. They do not fit only if the file is older than the page (it could not be
+ * written), or the peer has changed our indices: then the page's are taken.
  */
 static void ring_resume(struct ring *r)
 {

@@ -7,12 +7,13 @@
 #include <stored/xen.h>
 
 /*
- * The peer may write anything into the page at any time, and may stop at any point. Each byte of it is read once, into `in`; indices are kept
- * here, and the page's are compared with them.
+ * The peer may write anything into the page at any time, and may stop at any point. Each byte of it is read once, into `in`;
+ * indices are kept here, and the page's are compared with them.
  *
- * The daemon may end at any point, too. What counts is the state file: a request's effects, its reply and the consumer index behind it are one group in
- * it. Only afterwards are the reply put into the page and the indices moved. Who reads the file later moves them to where they belong: the consumer
- * index is the file's, and of the output that the file has, what lies before the page's producer index is in the page already.
+ * The daemon may end at any point, too. What counts is the state file: a request's effects, its reply and the consumer index
+ * behind it are one group in it. Only afterwards are the reply put into the page and the indices moved. Who reads the file later
+ * moves them to where they belong: the consumer index is the file's, and of the output that the file has, what lies before the
+ * page's producer index is in the page already.
  */
 struct ring {
 	struct conn c;

@@ -5,7 +5,10 @@
 
 #include <lib/types.h>
 
-/* Listen at path, mode 0600 (readonly: 0660, for clients that may not change anything). What is there already is replaced. -errno, with a line in the log. */
+/*
+ * Listen at path, mode 0600 (readonly: 0660, for clients that may not change anything). What is there already is replaced.
+ * -errno, with a line in the log.
+ */
 int socket_listen(const char *path, bool readonly);
 
 #endif

@@ -134,8 +134,10 @@ static struct place top(struct txn *t)
 
 static struct place below(struct txn *t, const struct place *up, const char *text, size_t len)
 {
-	struct place p = { .over = up->over ? over_of(name_find(&t->names, &up->over->name, text, len)) : NULL, .hidden = up->hidden };
+	struct place p = { .hidden = up->hidden };
 
+	if (up->over)
+		p.over = over_of(name_find(&t->names, &up->over->name, text, len));
 	p.hidden |= p.over && p.over->cut;
 	p.base = up->base && !p.hidden ? node_child(up->base, text, len) : NULL;
 	return p;
@@ -167,8 +169,8 @@ static bool too_many(const struct txn *t)
 }
 
 /*
- * The place of the path. nearest: the lowest one on the way that exists, the place itself included. A real transaction remembers what it saw there,
- * and has nodes of its own for it all.
+ * The place of the path. nearest: the lowest one on the way that exists, the place itself included. A real transaction remembers
+ * what it saw there, and has nodes of its own for it all.
  */
 static int walk(struct txn *t, const char *path, struct place *found, struct place *nearest)
 {
@@ -358,7 +360,10 @@ void txn_remove(struct txn *t, const char *path)
 
 /* --- committing --- */
 
-/* Is everything that the transaction saw at o and below still so? b: what is committed there. Adds up the nodes that it will create for its domain. */
+/*
+ * Is everything that the transaction saw at o and below still so? b: what is committed there. Adds up the nodes that it will
+ * create for its domain.
+ */
 static bool still_true(const struct txn *t, const struct txn_node *o, const struct node *b, size_t *created)
 {
 	struct txn_node *child;

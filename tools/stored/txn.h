@@ -7,9 +7,10 @@
 #include <stored/node.h>
 
 /*
- * A transaction is a second tree that holds, for the paths it touched, what it changed and which generation it saw. Reading looks at both trees in
- * parallel. A commit compares the generations with the committed tree; if something that it read or changed has changed since, the client must try
- * again (EAGAIN). Adding and removing children is no change of the parent, unless the transaction has listed it.
+ * A transaction is a second tree that holds, for the paths it touched, what it changed and which generation it saw. Reading looks
+ * at both trees in parallel. A commit compares the generations with the committed tree; if something that it read or changed has
+ * changed since, the client must try again (EAGAIN). Adding and removing children is no change of the parent, unless the
+ * transaction has listed it.
  *
  * A change without a transaction is one that begins and commits at once: there is one way in which the tree changes.
  */
@@ -45,11 +46,17 @@ int __must_check txn_look(struct txn *t, const char *path, struct view *v);
 /* Appends the children's names, each with its NUL, and says the listing's generation. */
 int __must_check txn_list(struct txn *t, const char *path, struct bytes *names, u64 *generation);
 
-/* Value or permissions NULL: as before; for a new node: empty, inherited. Nodes above it that are missing come to be. -ENOSPC: quotas; no change. */
+/*
+ * Value or permissions NULL: as before; for a new node: empty, inherited. Nodes above it that are missing come to be. -ENOSPC:
+ * quotas; no change.
+ */
 int __must_check txn_put(struct txn *t, const char *path, const char *value, u32 len, struct perms *perms);
 /* It exists, and is not the root. */
 void txn_remove(struct txn *t, const char *path);
-/* Into the committed tree, the state file's group and the watchers' queues. -EAGAIN, -ENOSPC: nothing happened. t remains to be freed. */
+/*
+ * Into the committed tree, the state file's group and the watchers' queues. -EAGAIN, -ENOSPC: nothing happened. t remains to be
+ * freed.
+ */
 int __must_check txn_commit(struct txn *t);
 
 #endif
