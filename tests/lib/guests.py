@@ -56,7 +56,7 @@ def boot(t, files=None, disks=(), **config):
     m = t.boot_dom0(disks=tuple(disks), **config)
     if files:
         m.sh('mkdir /files && mount -t ext4 -o ro /dev/disk/files /files')
-    lodge(m, 'list')        # waits until the manager answers
+    m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')       # the daemons start beside the prompt
     return m
 
 

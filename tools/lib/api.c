@@ -2,6 +2,8 @@
 /* Client of the manager's API: a line of JSON there, lines of JSON back. */
 #include <lib/api.h>
 #include <errno.h>
+#include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +13,7 @@
 #include <unistd.h>
 
 #define RESTART_STEP_MS	20
-#define RESTART_MS	2000	/* how long a manager takes to be started again, at most */
+#define RESTART_MS	5000	/* how long a manager takes to be started, at most */
 
 struct api {
 	int fd;
@@ -39,6 +41,20 @@ static int connect_socket(struct api *a)
 	return rc;
 }
 
+/*
+ * Refused: the socket of a manager that was killed. It is started again at once, and replaces the socket. No socket, but its folder:
+ * the system is starting.
+ */
+static bool starting(const struct api *a, int rc)
+{
+	char folder[sizeof(a->path)];
+
+	if (rc != -ENOENT)
+		return rc == -ECONNREFUSED;
+	strcpy(folder, a->path);
+	return access(dirname(folder), F_OK) == 0;
+}
+
 int api_open(struct api **out, struct err *e)
 {
 	const char *path = getenv("LODGED_SOCKET");
@@ -55,8 +71,7 @@ int api_open(struct api **out, struct err *e)
 	}
 	strcpy(a->path, path);
 	rc = connect_socket(a);
-	/* Refused: the socket of a manager that was killed. It is started again at once, and replaces the socket. */
-	for (int ms = rc == -ECONNREFUSED ? 0 : RESTART_MS; rc && ms < RESTART_MS; ms += RESTART_STEP_MS) {
+	for (int ms = 0; starting(a, rc) && ms < RESTART_MS; ms += RESTART_STEP_MS) {
 		nanosleep(&step, NULL);
 		rc = connect_socket(a);
 	}
