@@ -277,9 +277,10 @@ static long op_renew(void)
 	if (rc == 1) {
 		list = pfn;
 		if (HCALL(memory_op, XENMEM_populate_physmap, &r) == 1) {
-			set_p2m(pfn, list);
+			/* Mapped before the other vCPU can find it, and make it a page table. */
 			if (HCALL(update_va_mapping, page, MAKE_PTE(list, PTE_RW), UVMF_INVLPG | UVMF_ALL))
 				test_fail(__FILE__, __LINE__, "a fresh frame cannot be mapped");
+			set_p2m(pfn, list);
 		} else {
 			test_fail(__FILE__, __LINE__, "no frame for one given back");
 		}
