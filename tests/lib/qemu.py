@@ -167,9 +167,9 @@ def command(config, scratch):
         line += ['-icount', 'shift=1,sleep=off']
     if not config.reboot:
         line.append('-no-reboot')
-    if config.disk:
-        line += ['-drive', f'file={comma(config.disk)},if=virtio,format={disk_format(config.disk)}']
-    for disk in config.disks + ((Disk(steps.DISK, 'lodge', readonly=True),) if config.tools else ()):
+    # In this order they are vda, vdb …: the user's first, ours last.
+    users = (Disk(config.disk, 'disk'),) if config.disk else ()
+    for disk in users + config.disks + ((Disk(steps.DISK, 'lodge', readonly=True),) if config.tools else ()):
         line += disk_args(disk)
     line += direct_boot(config) if config.boot == 'direct' else grub_boot(config, scratch)
     return line + list(config.extra)

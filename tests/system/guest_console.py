@@ -37,7 +37,7 @@ def nothing_lost(t):
            extra=f'console=hvc0 RUN="i=0; while [ $i -lt {LINES} ]; do echo line-$i; i=$((i+1)); done; echo all-said"')
     wait_console(m, 'talker', 'line-1000')
     m.sh('kill -9 $(pidof consoled)')
-    m.sh(f'until cat {console_log("talker")}* | grep -aq all-said; do usleep 200000; done', 300)
+    m.sh(f'until cat {console_log("talker")}* | grep -aq ^all-said; do usleep 200000; done', 300)
     m.sh(f'''cd /var/log/lodge/console
         cat $(ls -tr talker.log*) | tr -d '\\r' | grep -a '^line-' >/tmp/found
         i=0; while [ $i -lt {LINES} ]; do echo line-$i; i=$((i+1)); done | cmp - /tmp/found''', 200)

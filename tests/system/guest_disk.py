@@ -13,7 +13,7 @@ def kinds(t):
     m.sh('''dd if=/dev/urandom of=/tmp/ro.img bs=1M count=4 2>/dev/null
             dd if=/dev/zero of=/tmp/rw.img bs=1M count=16 2>/dev/null''')
     disks = ['phy:/dev/disk/data,xvda,w', 'file:/tmp/rw.img,xvdb,w', '/tmp/ro.img,raw,xvdc,r']
-    create(m, 'disky', disk=disks)
+    create(m, 'disky', memory=160, disk=disks)
     check_equal(in_guest(m, 'disky', 'cat /sys/block/xvd*/size /sys/block/xvd*/ro').split(),
                 [str(64 << 11), str(16 << 11), str(4 << 11), '0', '0', '1'], 'sizes and read-only flags')
     sums = in_guest(m, 'disky', '''
