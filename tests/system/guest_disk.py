@@ -18,7 +18,7 @@ def kinds(t):
                 [str(64 << 11), str(16 << 11), str(4 << 11), '0', '0', '1'], 'sizes and read-only flags')
     sums = in_guest(m, 'disky', '''
         for d in xvda xvdb; do
-            mke2fs -q -F /dev/$d || exit 1
+            mke2fs -F /dev/$d >/dev/null || exit 1
             mkdir -p /mnt/$d; mount -t ext4 /dev/$d /mnt/$d || exit 1
             dd if=/dev/urandom of=/mnt/$d/file bs=1M count=8 2>/dev/null
         done
