@@ -26,7 +26,7 @@ def attach(t):
     m.expect('42-there')
     m.type('exec poweroff -f\n')
     m.expect(DOM0_PROMPT, 120)                  # the guest has ended, and with it the session
-    wait_console(m, 'talker', 'Power down')
+    wait_console(m, 'talker', 'reboot: System halted')
 
 
 @test(timeout=400)
