@@ -22,7 +22,8 @@ def default(t):
     sums = m.sh(f'dd if=/dev/urandom bs=1M count=8 of=/tmp/data 2>/dev/null; sha256sum </tmp/data').split()[0]
     in_guest(m, 'two', 'nc -l -p 7000 </dev/null >/tmp/in 2>/dev/null & until grep -q :1B58 /proc/net/tcp*; do usleep 10000; done')
     m.sh('nc two 7000 </tmp/data')
-    check_equal(in_guest(m, 'two', 'sha256sum </tmp/in').split()[0], sums, 'what two received from Domain 0')
+    check_equal(in_guest(m, 'two', 'until [ $(stat -c %s /tmp/in) -ge 8388608 ]; do usleep 10000; done; sha256sum </tmp/in').split()[0],
+                sums, 'what two received from Domain 0')
     in_guest(m, 'two', 'mv /tmp/in /run/www/data')
     check_equal(in_guest(m, 'one', 'wget -q -O - http://two/data | sha256sum').split()[0], sums, 'what one received from two')
     # The world: a server of the host, behind Domain 0's NAT and QEMU's.
