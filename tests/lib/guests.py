@@ -93,8 +93,9 @@ def definition(name, **keys):
     return ''.join(f'{key} = {json.dumps(value)}\n' for key, value in keys.items() if value is not None)
 
 
-def define(m, name, **keys):
-    m.sh(f'cat >/etc/xen/vm/{name} <<"END"\n{definition(name, **keys)}END')
+def define(m, file, **keys):
+    """Write /etc/xen/vm/FILE. The guest has the same name, unless `name` says otherwise."""
+    m.sh(f'cat >/etc/xen/vm/{file} <<"END"\n{definition(keys.pop("name", file), **keys)}END')
 
 
 def create(m, name, *words, up=UP, timeout=180, **keys):
