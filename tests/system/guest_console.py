@@ -45,7 +45,7 @@ def nothing_lost(t):
     lodge(m, 'destroy', 'talker')
 
 
-@test(timeout=400)
+@test(timeout=400, long=True)
 def hostile(t):
     """One guest writes without end, one puts nonsense into its ring's indices: a third one's console goes on, and so does the daemon."""
     m = boot(t, files={'tiny.elf': TINY})

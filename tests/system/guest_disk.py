@@ -46,7 +46,7 @@ def kinds(t):
     check_dom0_healthy(m)
 
 
-@test(timeout=900)
+@test(timeout=900, long=True)
 def survives_all(t):
     """512 MiB written with checksums while guests come and go, read back after the guest's reboot."""
     m = boot(t, disks=(empty_disk(t.scratch, 'data', MIB + 16),), files={'tiny.elf': TINY}, memory='1G')

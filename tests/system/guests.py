@@ -47,7 +47,7 @@ def two_vcpus(t):
     boots_with(t, 2)
 
 
-@test(timeout=400)
+@test(timeout=400, long=True)
 def four_vcpus(t):
     boots_with(t, 4)
 
@@ -64,7 +64,7 @@ def tiny_kernel(t):
     finish(t, m)
 
 
-@test(timeout=900, debian=True)
+@test(timeout=900, debian=True, long=True)
 def debian(t):
     """A whole Debian from its own disk: log in on its console, files, network, shutdown."""
     m = boot(t, disks=(qemu.Disk(DEBIAN, 'debian', snapshot=True),), memory='2G')
@@ -85,7 +85,7 @@ def debian(t):
     finish(t, m)
 
 
-@test(timeout=900, debian=True)
+@test(timeout=900, debian=True, long=True)
 def pv_grub(t):
     """PV GRUB takes kernel, initramfs and command line from the guest's own disk."""
     m = boot(t, files={'pvgrub': pvgrub(t.scratch)}, disks=(qemu.Disk(DEBIAN, 'debian', snapshot=True),), memory='2G')
@@ -122,7 +122,7 @@ def leave_console(m):
     m.expect(DOM0_PROMPT)
 
 
-@test(timeout=900)
+@test(timeout=900, long=True)
 def ten_at_once(t):
     """Ten guests reach each other by name, and Domain 0 reaches them."""
     names = [f'g{i}' for i in range(10)]

@@ -145,7 +145,7 @@ def quote(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def hundred_times(t):
     """Create and destroy 100 times: everything is as before."""
     m = boot(t, files={'tiny.elf': TINY})
