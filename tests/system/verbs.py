@@ -127,7 +127,7 @@ def definitions(t):
 
     # Everything that is wrong, at once; and `create` undoes what it did.
     lodge(m, 'create', 'a')
-    define(m, 'wrong', **{**SMALL, 'name': 'a', 'kernel': '/files/none', 'memory': 1 << 30, 'vif': ['bridge=nobridge'],
+    define(m, 'wrong', **{**SMALL, 'name': 'a', 'kernel': '/files/none', 'memory': 1 << 20, 'vif': ['bridge=nobridge'],
                           'disk': ['/none.img,raw,xvda,rw']})
     text = lodge_fails(m, 'create', '-n', 'wrong')
     for part in ('/files/none', '/none.img', 'nobridge', 'memory'):
