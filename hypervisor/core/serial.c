@@ -13,8 +13,9 @@
 
 /*
  * Output is polled until serial_start_irq(): each byte waits for room in the transmitter. Afterwards bytes go to a ring that the
- * interrupt handler empties; a full ring is sent by polling, so nothing is ever dropped and order is kept. A panic
- * goes back to polling. All state is protected by the console's lock (the handler takes it through console_lock()).
+ * interrupt handler empties; a full ring is sent by polling, so order is kept and nothing is dropped while the line moves at all. A panic
+ * goes back to polling. A transmitter that has no room for seconds is stuck: its bytes are dropped without further waiting until it
+ * has room again (an emulator does that while the reader of its output sleeps; it must not silence the console for good). All state is protected by the console's lock (the handler takes it through console_lock()).
  *
  * The ISA interrupt is edge-triggered: the handler must leave no cause pending, or no further edge comes.
  */
@@ -32,7 +33,7 @@ enum { REG_DATA = 0, REG_IER = 1, REG_IIR = 2, REG_FCR = 2, REG_LCR = 3, REG_MCR
 #define FIFO_SIZE	16
 #define TX_BUFFER	16384
 #define CLOCK_BAUD	115200
-#define WAIT_POLLS	200000	/* far longer than a byte takes at 1200 baud: the device is broken */
+#define WAIT_POLLS	5000000	/* reads of a register, about a microsecond each */
 #define POLL_PERIOD	MILLISECS(20)
 
 struct uart {
@@ -41,6 +42,7 @@ struct uart {
 	u32 baud;		/* 0: leave the line as the firmware has set it */
 	u8 lcr;
 	bool open;		/* found, programmed, in use */
+	bool stuck;		/* had no room when last waited for */
 	bool buffered;
 	u8 ier;
 	struct ring tx;
@@ -121,7 +123,7 @@ bool serial_open(unsigned port)
 {
 	struct uart *u = &uarts[port];
 
-	u->open = false;
+	u->open = u->stuck = false;
 	if (reg_read(u, REG_LSR) == 0xff)
 		return false;
 	if (u->baud) {
@@ -139,14 +141,20 @@ bool serial_open(unsigned port)
 	return true;
 }
 
-static void wait_lsr(struct uart *u, u8 bit)
+/* False: the transmitter is stuck. */
+static bool wait_lsr(struct uart *u, u8 bit)
 {
-	for (unsigned i = 0; i < WAIT_POLLS; i++) {
-		if (reg_read(u, REG_LSR) & bit)
-			return;
+	unsigned polls = u->stuck ? 1 : WAIT_POLLS;
+
+	u->stuck = false;
+	while (!(reg_read(u, REG_LSR) & bit)) {
+		if (--polls == 0) {
+			u->stuck = true;
+			return false;
+		}
 		cpu_relax();
 	}
-	u->open = false;
+	return true;
 }
 
 static void set_ier(struct uart *u, u8 ier)
@@ -175,14 +183,12 @@ void serial_put(unsigned port, char c)
 	if (!u->open)
 		return;
 	if (!u->buffered) {
-		wait_lsr(u, LSR_TX_ROOM);
-		reg_write(u, REG_DATA, (u8)c);
+		if (wait_lsr(u, LSR_TX_ROOM))
+			reg_write(u, REG_DATA, (u8)c);
 		return;
 	}
-	if (ring_free(&u->tx) == 0) {
-		wait_lsr(u, LSR_TX_ROOM);
+	if (ring_free(&u->tx) == 0 && wait_lsr(u, LSR_TX_ROOM))
 		refill(u);
-	}
 	ring_put(&u->tx, c);
 	set_ier(u, IER_RX | IER_TX);
 }
@@ -191,12 +197,14 @@ void serial_drain(unsigned port)
 {
 	struct uart *u = &uarts[port];
 
-	while (u->open && ring_used(&u->tx)) {
-		wait_lsr(u, LSR_TX_ROOM);
+	if (!u->open)
+		return;
+	while (ring_used(&u->tx)) {
+		if (!wait_lsr(u, LSR_TX_ROOM))
+			return;
 		refill(u);
 	}
-	if (u->open)
-		wait_lsr(u, LSR_TX_EMPTY);
+	wait_lsr(u, LSR_TX_EMPTY);
 }
 
 void serial_force_polled(unsigned port)

@@ -13,7 +13,7 @@ int serial_configure(unsigned port, const char *value);
 bool serial_open(unsigned port);
 /* Go over to interrupts for input and output, or a poll timer when there is no usable irq. Interrupts and timers work. Not under the console's lock. */
 void serial_start_irq(unsigned port);
-/* Send one byte; '\n' is not translated. Waits when the output buffer is full. */
+/* Send one byte; a line feed is not translated. Waits for seconds at most when the output buffer is full, then drops the byte. */
 void serial_put(unsigned port, char c);
 /* Send what is buffered and wait until the transmitter is empty. */
 void serial_drain(unsigned port);
