@@ -15,6 +15,7 @@
 
 #define CONNECT_PATIENCE	70000	/* milliseconds; longer than a script may take */
 #define CONNECT_PATIENCE_OURS	20000
+#define BIND			"bind "
 
 struct check {
 	const struct definition *d;
@@ -190,20 +191,39 @@ void devices_free(struct devices *dev)
 	*dev = (struct devices){ 0 };
 }
 
+/* The networks, then the disks; also one for a disk without an image, which the kernel is not told of. */
 struct hub_wait *devices_begin(const struct definition *d, int domid)
 {
-	struct hub_wait *waits = calloc(d->nnics + 1, sizeof(*waits));
+	struct hub_wait *waits = calloc(d->nnics + d->ndisks + 1, sizeof(*waits));
 
 	for (size_t i = 0; waits && i < d->nnics; i++)
 		hub_begin(&waits[i], "connect vif-%d-%zu", domid, i);
+	for (size_t i = 0; waits && i < d->ndisks; i++)
+		hub_begin(&waits[d->nnics + i], BIND "vbd-%d-%d", domid, definition_vdev_number(d->disks[i].vdev));
 	return waits;
 }
 
 void devices_cancel(const struct definition *d, struct hub_wait *waits)
 {
-	for (size_t i = 0; waits && i < d->nnics; i++)
+	for (size_t i = 0; waits && i < d->nnics + d->ndisks; i++)
 		hub_end(&waits[i]);
 	free(waits);
+}
+
+/* Whether the kernel's backend has begun to wait for the frontend. */
+static bool bound(const struct hub_wait *w)
+{
+	char path[128], state[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s/state", w->key + strlen(BIND));
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(state, sizeof(state), f))
+		state[0] = '\0';
+	fclose(f);
+	return !strcmp(state, "InitWait\n");
 }
 
 static int run_block_script(const struct disk *d, int domid, struct err *e)
@@ -214,13 +234,21 @@ static int run_block_script(const struct disk *d, int domid, struct err *e)
 	return script_run(d->script, SCRIPT_BLOCK_ADD, path, NULL, e);
 }
 
+static int wait_disk(const struct disk *d, int domid, struct hub_wait *w, struct err *e)
+{
+	if (!d->target)
+		return 0;
+	if (!hub_wait(w, CONNECT_PATIENCE_OURS, bound))
+		return err_set(e, ETIMEDOUT, "bad-disk", "the kernel's disk backend does not take %s: does `dmesg` of Domain 0 say why?", d->vdev);
+	return d->script ? run_block_script(d, domid, e) : 0;
+}
+
 int devices_wait(const struct definition *d, int domid, struct hub_wait *waits, struct err *e)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < d->ndisks && !rc; i++)
-		if (d->disks[i].script && d->disks[i].target)
-			rc = run_block_script(&d->disks[i], domid, e);
+		rc = wait_disk(&d->disks[i], domid, &waits[d->nnics + i], e);
 	for (size_t i = 0; i < d->nnics && !rc; i++) {
 		if (!hub_wait(&waits[i], d->nics[i].script ? CONNECT_PATIENCE : CONNECT_PATIENCE_OURS, NULL))
 			rc = err_set(e, ETIMEDOUT, "bad-network",

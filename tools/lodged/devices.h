@@ -28,8 +28,8 @@ int devices_attach(const struct definition *d, const char *uuid, struct devices 
 void devices_free(struct devices *dev);
 
 /*
- * Before nodes_write() begin (NULL: no memory); afterwards wait until all interfaces are connected and the scripts of disks
- * have run, or cancel.
+ * Before nodes_write() begin (NULL: no memory); afterwards wait until all interfaces are connected, the backends of all disks
+ * wait for the guest (GRUB and others do not wait for them to begin) and the scripts of disks have run; or cancel.
  */
 struct hub_wait *devices_begin(const struct definition *d, int domid);
 void devices_cancel(const struct definition *d, struct hub_wait *waits);

@@ -10,7 +10,7 @@
 
 /* On the stack of who waits; begins before the event can happen, so that it cannot be missed. */
 struct hub_wait {
-	char key[HUB_KEY_MAX];	/* "connect vif-3-0", "remove vbd-3-51712" */
+	char key[HUB_KEY_MAX];	/* "connect vif-3-0", "bind vbd-3-51712", "remove vbd-3-51712" */
 	bool told;
 	struct err e;		/* what was told; error 0: well */
 	struct hub_wait *next;

@@ -206,8 +206,8 @@ static void handle_event(struct session *s, int fd, const struct uevent *u)
 
 	if (strcmp(u->subsystem, "xen-backend"))
 		return;
-	if (!strcmp(u->action, "remove")) {
-		snprintf(key, sizeof(key), "remove %s", u->device);
+	if (!strcmp(u->action, "remove") || !strcmp(u->action, "bind")) {
+		snprintf(key, sizeof(key), "%s %s", u->action, u->device);
 		hub_tell(key, NULL);
 	} else if (!strcmp(u->action, "online") && *u->vif && sscanf(u->path, "backend/vif/%d/%d", &domid, &handle) == 2) {
 		connect_vif(s, fd, domid, handle, u->vif);
