@@ -18,7 +18,7 @@ AGENT_PORT = 1023
 TINY = steps.BUILD / 'guest/tiny.elf'       # a guest for 4 MiB, tests/guest/tiny
 DEBIAN = steps.CACHE / 'guest.ext4'         # a whole Debian's disk, for tests with debian=True
 PVGRUB_EARLY = 'search --set=root --file /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n'
-PVGRUB_MODULES = 'configfile echo ext2 gzio linux normal part_gpt part_msdos search search_fs_file test'.split()
+PVGRUB_MODULES = 'configfile echo ext2 gzio linux lzopio normal part_gpt part_msdos search search_fs_file test xzio'.split()
 
 
 def pvgrub(scratch):
