@@ -567,6 +567,26 @@ TEST(input_waits_for_room)
 	end_all();
 }
 
+TEST(input_of_who_left_comes_after_output)
+{
+	char typed[64];
+	int a;
+
+	setup(1 << 20, 3);
+	new_guest(4, "web1");
+	a = dial();
+	ask(a, "{\"version\":1,\"domid\":4}", "version");
+	put(a, "typed");
+	close(a);
+	/* The guest has its turn first, and nobody takes what it says. */
+	guest_print(4, "output\n");
+	guest_event(4);
+	settle();
+	guest_read(4, typed, sizeof(typed));
+	CHECK_STR(typed, "typed");
+	end_all();
+}
+
 TEST(guest_ends)
 {
 	int a, b, c;

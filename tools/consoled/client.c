@@ -100,6 +100,8 @@ static ssize_t give(struct client *c, const char *data, size_t len)
 	return n;
 }
 
+static void leave(struct client *c);
+
 void client_output(struct guest *g, uint64_t offset, const char *data, size_t len)
 {
 	for (struct client *c = g->clients, *next; c; c = next) {
@@ -110,7 +112,7 @@ void client_output(struct guest *g, uint64_t offset, const char *data, size_t le
 			continue;
 		n = c->pos == offset ? give(c, data, len) : 0;
 		if (n < 0) {
-			client_close(c);
+			leave(c);
 		} else if ((size_t)n < len) {
 			c->behind = true;
 			update(c);
@@ -126,7 +128,7 @@ static void catch_up(struct client *c)
 
 	if (n > 0) {
 		if (give(c, buf, (size_t)n) < 0)
-			client_close(c);
+			leave(c);
 		return;
 	}
 	if (n < 0 && c->slave >= 0) {
@@ -160,7 +162,10 @@ static bool take_input(struct client *c)
 			guest_input(c->g, buf, (size_t)n);
 		return true;
 	}
-	if (n == 0 ? c->gone : errno != EAGAIN && errno != EINTR) {
+	if (n < 0 && errno == EINTR)
+		return true;
+	/* Of one that is gone nothing more will come. */
+	if (c->gone || (n < 0 && errno != EAGAIN)) {
 		client_close(c);
 		return false;
 	}
