@@ -15,7 +15,8 @@
  * to its page tables, the counts stay right: a mapping that it loses track of keeps the frame until the domain is gone,
  * and a page-table entry that outlives its handle keeps it too.
  *
- * The granter's struct domain and grant table exist as long as any frame of his is referenced, hence as long as there are pins.
+ * The granter's struct domain and grant table exist as long as any frame of his is referenced, hence as long as there are pins. That is not so
+ * for pages that the hypervisor shares with him (FRAME_SHARED), which go with him: they cannot be pinned.
  *
  * Revoking: after an unmap the entry's flags are cleared only when no CPU can use the mapping any more. gnttab_unmap() removes the page-table
  * entry and owns the handle (MT_BUSY); gnttab_unmap_finish() flushes the TLBs, then unpins and frees the handle.

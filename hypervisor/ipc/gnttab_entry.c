@@ -105,6 +105,28 @@ static u64 cache_bits(u32 header)
 	return (header & GTF_PWT ? PTE_PWT : 0) | (header & GTF_PCD ? PTE_PCD : 0) | (header & GTF_PAT ? PTE_PAT : 0);
 }
 
+static void drop_frame(mfn_t frame, bool write)
+{
+	if (write)
+		frame_put_writable(frame);
+	else
+		put_frame(frame);
+}
+
+/*
+ * Take the reference of a pin. frame_get_writable() refuses what is in use as a page table. A page that the hypervisor shares with its
+ * owner does not keep him, as the theory needs it; it stays one as long as he lives, and the caller sees to that.
+ */
+static bool take_frame(struct domain *owner, mfn_t frame, bool write)
+{
+	if (write ? frame_get_writable(frame, owner) != 0 : !get_frame(frame, owner))
+		return false;
+	if (likely(!(frame_read(frame).v & FRAME_SHARED)))
+		return true;
+	drop_frame(frame, write);
+	return false;
+}
+
 /* Under the entry lock. */
 static s16 pin_locked(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, struct grant_pin *out)
 {
@@ -130,9 +152,7 @@ static s16 pin_locked(struct domain *owner, u32 ref, const struct domain *user, 
 		fix_frame(gt, ref, header, act);
 		act->domid = user->id;
 	}
-	/* frame_get_writable() refuses what is in use as a page table. */
-	ok = write ? !frame_get_writable(act->frame, owner) : get_frame(act->frame, owner);
-	if (!ok) {
+	if (!take_frame(owner, act->frame, write)) {
 		unmark(gt, ref, act);
 		return GNTST_general_error;
 	}
@@ -196,8 +216,5 @@ void gnttab_unpin(struct domain *owner, u32 ref, bool write)
 	spin_unlock(&gt->entry_lock[ref % GNTTAB_LOCKS]);
 
 	/* May be the last thing that keeps the owner. */
-	if (write)
-		frame_put_writable(frame);
-	else
-		put_frame(frame);
+	drop_frame(frame, write);
 }
