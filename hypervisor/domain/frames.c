@@ -146,13 +146,15 @@ static int assign(struct domain *d, mfn_t m, bool check_limit)
 	frame_t x = frame_read(m);
 
 	BUG_ON(frame_owner(x) != DOMID_XEN || frame_count(x) != 1);
-	/* The old owner's CPUs may have it in their TLBs. */
+	/* It may have been written through translations that are still in TLBs, and the type that remembers them ends here. */
 	tlb_flush_since(&cpu_online, frame_epoch(x));
 	return account(d, m, 1, check_limit);
 }
 
 int domain_assign_frame(struct domain *d, mfn_t m)
 {
+	/* A translation that only read left no trace in the epoch, and the old owner may still have one. */
+	tlb_flush_since(&cpu_online, tlb_epoch());
 	return assign(d, m, true);
 }
 
@@ -254,19 +256,23 @@ static int memory_create(struct domain *d)
  * Giving everything back, region by region. Nearly all frames have no reference left but the owner's: those are taken away from him at once,
  * and go to the heap in blocks as large as they come. The others are released, and go when their last reference does.
  */
-struct release { DECLARE_BITMAP(taken, REGION_FRAMES); u64 n; u16 now, age; };
+struct release { DECLARE_BITMAP(taken, REGION_FRAMES); u64 n; u16 epoch; };
 
 static bool take_frame(struct domain *d, mfn_t m, struct release *r)
 {
 	frame_t x = frame_read(m);
 	u64 new = (u64)DOMID_XEN << FRAME_OWNER_SHIFT | (x.v & FRAME_EPOCH_MASK) | 1;
+	u16 now;
 
 	if ((x.v & ~(FRAME_EPOCH_MASK | FRAME_WAS_TABLE)) != owned_word(d) || !atomic_try_cmpxchg(&frame_of(m)->v, &x.v, new))
 		return false;
 	m2p_set(m, M2P_INVALID);
 	bitmap_set(r->taken, m.v % REGION_FRAMES);
 	r->n++;
-	r->age = min(r->age, (u16)(r->now - frame_epoch(x)));
+	/* The clock goes on meanwhile, and others drop references: the latest of the epochs, as seen from now. */
+	now = tlb_epoch();
+	if ((u16)(now - frame_epoch(x)) < (u16)(now - r->epoch))
+		r->epoch = frame_epoch(x);
 	return true;
 }
 
@@ -295,7 +301,7 @@ static void free_taken(mfn_t region, const struct release *r)
 
 static void release_region(struct domain *d, mfn_t region)
 {
-	struct release r = { .now = tlb_epoch(), .age = 0xffff };
+	struct release r = { .epoch = (u16)(tlb_epoch() + 1) };	/* as seen from now, the oldest */
 
 	for (u64 i = 0; i < REGION_FRAMES && region.v + i < frame_table_end; i++)
 		if (!take_frame(d, mfn_add(region, i), &r))
@@ -303,7 +309,7 @@ static void release_region(struct domain *d, mfn_t region)
 	if (!r.n)
 		return;
 	/* As for a single frame: nobody may write there any more. */
-	tlb_flush_since(&cpu_online, (u16)(r.now - r.age));
+	tlb_flush_since(&cpu_online, r.epoch);
 	unaccount(d, region, r.n);
 	free_taken(region, &r);
 }

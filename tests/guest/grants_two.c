@@ -405,6 +405,26 @@ TEST(transfer)
 	CHECK_LT(audit(), 1);
 }
 
+TEST(transfer_leaves_no_view)
+{
+	/* We can read the page, take that mapping away without a flush, and give the page away: its new owner's secrets are not ours to see. */
+	u64 *page = page_alloc(), mfn = virt_to_mfn(page);
+
+	start();
+	grant_offer(theirs, FIRST_REF, 0, 0, GTF_accept_transfer);
+	CHECK_EQ(map_va((u64)page, 0), 0);
+	CHECK_EQ(mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0), 0);
+	CHECK_EQ(map_va(va(0), MAKE_PTE(mfn, PTE_RO)), 0);
+	CHECK_EQ(READ_ONCE(*(u64 *)va(0)), 0);
+	CHECK_EQ(mmu_update(virt_to_maddr(pt_walk(va(0), 1)), 0), 0);
+	CHECK_EQ(transfer(mfn, peer_id(&p), FIRST_REF), GNTST_okay);
+	CHECK_TRAP(VEC_PF, READ_ONCE(*(u64 *)va(0)));
+	theirs[FIRST_REF].flags = 0;
+	refill(page);
+	page_free(page);
+	CHECK_LT(audit(), 1);
+}
+
 TEST(transfer_beyond_the_limit)
 {
 	/* The receiver's limit counts. */
