@@ -15,6 +15,7 @@
 #include <memory/xmalloc.h>
 #include <pv/pagetable.h>
 #include <pv/pt_job.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <xen/grant_table.h>
 
@@ -974,6 +975,49 @@ TEST(update_in_abandoned_tree)
 	CHECK_EQ(frame_type(frame_read(l3)), FRAME_NONE);
 	CHECK_EQ(frame_type(frame_read(l2)), FRAME_NONE);
 	CHECK_EQ(pv_audit(), 0);
+	end_machine();
+}
+
+static mfn_t late;
+static u16 late_epoch;
+
+/* What other processors do while the first frame is being taken: a flush, and then one drops its mapping of another frame. */
+static void others_go_on(int signal)
+{
+	CHECK_EQ(mprotect((void *)M2P_START, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	tlb_flush_mask(&cpu_online);
+	frame_put_writable(late);
+	late_epoch = frame_epoch(frame_read(late));
+}
+
+/* The frames of a dying domain go to the heap in blocks: after a flush of what was mapped last, also if that was while they were taken. */
+TEST(dropped_while_released)
+{
+	struct sigaction trap = { .sa_handler = others_go_on, .sa_flags = SA_RESETHAND };
+	struct domain *d = &domains[0];
+	cpumask_t stale;
+	mfn_t m, first;
+
+	make_machine();
+	current = &vcpus[0][0];
+	stale = cpu_online;
+	m = domain_alloc_frames(d, 0, 0, 0);
+	late = domain_alloc_frames(d, 0, 0, 0);
+	first = mfn(min(m.v, late.v));
+	late = mfn(max(m.v, late.v));
+	CHECK_EQ(frame_get_writable(late, d), 0);
+	CHECK_EQ(frame_get_writable(first, d), 0);
+	frame_put_writable(first);
+	d->is_dying = true;
+	CHECK_EQ(pagetables_module.relinquish(d), 0);
+	d->relinquish_cursor = 0;
+	CHECK_EQ(sigaction(SIGSEGV, &trap, NULL), 0);
+	CHECK_EQ(mprotect((void *)M2P_START, PAGE_SIZE, PROT_NONE), 0);
+	while (memory_module.relinquish(d) == -ERESTART)
+		;
+	CHECK(!exists(late.v));
+	tlb_filter(&stale, late_epoch);
+	CHECK(cpumask_empty(&stale));
 	end_machine();
 }
 
