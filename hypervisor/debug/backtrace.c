@@ -18,7 +18,7 @@
 #define CODE_BYTES	32
 #define NAME_SIZE	96
 
-static bool on_stack(u64 addr)
+bool backtrace_on_stack(u64 addr)
 {
 	u64 top = (u64)(cpu_info() + 1);
 
@@ -29,7 +29,7 @@ void backtrace_from(u64 fp)
 {
 	char name[NAME_SIZE];
 
-	for (unsigned i = 0; i < MAX_FRAMES && on_stack(fp); i++) {
+	for (unsigned i = 0; i < MAX_FRAMES && backtrace_on_stack(fp); i++) {
 		const u64 *frame = (const u64 *)fp;
 
 		if (!frame[1])
@@ -53,7 +53,7 @@ static void code_bytes(u64 rip)
 	log_err("code:%s\n", line);
 }
 
-void backtrace_regs(const struct cpu_user_regs *r)
+void registers_print(const struct cpu_user_regs *r)
 {
 	char name[NAME_SIZE];
 
@@ -65,15 +65,22 @@ void backtrace_regs(const struct cpu_user_regs *r)
 	log_err("r10 %016lx  r11 %016lx  r12 %016lx\n", r->r10, r->r11, r->r12);
 	log_err("r13 %016lx  r14 %016lx  r15 %016lx\n", r->r13, r->r14, r->r15);
 	log_err("cr0 %016lx  cr2 %016lx  cr3 %016lx  cr4 %08lx\n", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+}
+
+void backtrace_regs(const struct cpu_user_regs *r)
+{
+	char name[NAME_SIZE];
+
+	registers_print(r);
 	if (regs_from_guest(r))
 		return;
 	code_bytes(r->rip);
 	log_err("called from:\n");
 	/* rbp is the caller's while a function begins or ends, so one caller may be missing: see whether the top of the stack is it. */
-	if (on_stack(r->rsp) && r->rbp != r->rsp) {
+	if (backtrace_on_stack(r->rsp) && r->rbp != r->rsp) {
 		u64 top = *(const u64 *)r->rsp, unused;
 
-		if (symbol_find(top, &unused) && !(on_stack(r->rbp) && ((const u64 *)r->rbp)[1] == top))
+		if (symbol_find(top, &unused) && !(backtrace_on_stack(r->rbp) && ((const u64 *)r->rbp)[1] == top))
 			log_err("  ?%016lx %s\n", top, symbol_format(name, sizeof(name), top - 1));
 	}
 	backtrace_from(r->rbp);

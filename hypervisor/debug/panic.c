@@ -82,6 +82,7 @@ static bool begin(void)
 	return true;
 }
 
+/* fp: 0 when regs are those of an exception. */
 static void __noreturn die(const struct cpu_user_regs *regs, u64 fp, const char *fmt, va_list args)
 {
 	char text[256];
@@ -92,22 +93,28 @@ static void __noreturn die(const struct cpu_user_regs *regs, u64 fp, const char 
 	log_err("*** PANIC on CPU%u: %s\n", smp_processor_id(), text);
 	if (!first)
 		machine_halt();
-	if (regs) {
-		backtrace_regs(regs);
-	} else {
+	if (fp) {
+		if (backtrace_on_stack(regs->rsp))
+			registers_print(regs);
 		log_err("called from:\n");
 		backtrace_from(fp);
+	} else {
+		backtrace_regs(regs);
 	}
 	backtrace_guest();
 	finish();
 }
 
-void panic(const char *fmt, ...)
+/* panic() in panic_entry.S fills this in and jumps to the function. */
+struct cpu_user_regs panic_registers;
+void panic_with_registers(const char *fmt, ...) __noreturn;
+
+void panic_with_registers(const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	die(NULL, (u64)__builtin_frame_address(0), fmt, args);
+	die(&panic_registers, (u64)__builtin_frame_address(0), fmt, args);
 }
 
 void panic_regs(const struct cpu_user_regs *regs, const char *fmt, ...)

@@ -73,7 +73,7 @@ def debug_keys(t):
 
 @test(ours=True)
 def panic_backtrace(t):
-    """A panic names the functions it came through, and restarts the machine."""
+    """A panic names the functions it came through, shows the registers and whom the processor worked for, and restarts the machine."""
     m = prompt(t)
     m.type(SWITCH_INPUT + 'C')
     m.expect(r'\*\*\* PANIC on CPU\d+: debug key C', timeout=60)
@@ -81,6 +81,9 @@ def panic_backtrace(t):
     m.expect(r'rebooting')
     for name in ('crash', 'run', 'work'):
         check(re.search(rf'\b{name}\+0x', m.before), f'no {name}() in the backtrace: {m.before}')
+    for pattern in (r'rip e008:[0-9a-f]{16} crash\+0x', r'rsp [0-9a-f]{4}:ffff\S+ flags', r'\br15 [0-9a-f]{16}', r'\bcr3 [0-9a-f]{16}',
+                    r'current vCPU: (idle|d0v\d)'):
+        check(re.search(pattern, m.before), f'no {pattern} in the panic: {m.before}')
     m.wait_agent()
 
 
