@@ -120,8 +120,8 @@ void dom0_create(struct boot_info *bi)
 	dom0_alloc_memory(d, pages);
 	dom0_build(d, pages, &kernel, initrd, bi->modules[0].cmdline);
 	dom0_memory_done();
-	if (kernel.allocated)
-		free_pages(kernel.elf, kernel.order);
+	if (kernel.pages)
+		free_run(kernel.elf, kernel.pages);
 	for (unsigned i = 0; i < bi->nr_modules; i++)
 		free_module(&bi->modules[i]);
 	vcpu_clear_pause_flag(d->vcpus[0], VPF_DOWN);

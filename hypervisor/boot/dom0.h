@@ -30,8 +30,7 @@ void dom0_memory_done(void);
 /* --- dom0_image.c --- */
 struct dom0_kernel {
 	void *elf;		/* the unpacked kernel */
-	unsigned order;		/* of its allocation; elf is inside a module when 0 pages were allocated */
-	bool allocated;
+	u64 pages;		/* of its allocation; 0: elf is inside a module */
 	u64 size;
 };
 /* Unpack the kernel module. boot_fail() with what is wrong. */

@@ -6,20 +6,12 @@
 #include <core/panic.h>
 #include <memory/heap.h>
 
-static unsigned order_for(u64 bytes)
-{
-	unsigned order = 0;
-
-	while ((PAGE_SIZE << order) < bytes)
-		order++;
-	return order;
-}
+#define KERNEL_MAX	GiB(1)	/* unpacked: more is no kernel */
 
 void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
 {
 	const char *error = NULL;
 	struct bzimage img;
-	unsigned work_order;
 	size_t work, out;
 	void *scratch;
 
@@ -33,20 +25,19 @@ void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
 	if (error)
 		boot_fail("Domain 0's kernel (the first module): %s", error);
 
-	work = unpack_work_size(img.data, img.len, img.size);
-	work_order = order_for(work);
-	*k = (struct dom0_kernel){ .order = order_for(img.size), .allocated = true };
-	if (k->order > HEAP_MAX_ORDER || work_order > HEAP_MAX_ORDER)
+	if (!img.size || img.size > KERNEL_MAX)
 		boot_fail("Domain 0's kernel claims to be %zu MiB large", img.size >> 20);
-	k->elf = alloc_pages(k->order);
-	scratch = alloc_pages(work_order);
+	work = ALIGN_UP(unpack_work_size(img.data, img.len, img.size), PAGE_SIZE);
+	*k = (struct dom0_kernel){ .pages = PFN_UP(img.size) };
+	k->elf = alloc_run(k->pages);
+	scratch = alloc_run(PFN_DOWN(work));
 	if (!k->elf || !scratch)
 		boot_fail("no %zu MiB of memory to unpack Domain 0's kernel", (img.size + work) >> 20);
-	if (unpack(img.data, img.len, k->elf, img.size, scratch, PAGE_SIZE << work_order, &out, &error))
+	if (unpack(img.data, img.len, k->elf, img.size, scratch, work, &out, &error))
 		boot_fail("cannot unpack Domain 0's kernel (the first module): %s", error);
 	/* LZ4 has neither an end mark nor a checksum. */
 	if (out != img.size)
 		boot_fail("cannot unpack Domain 0's kernel (the first module): it is cut off");
-	free_pages(scratch, work_order);
+	free_run(scratch, PFN_DOWN(work));
 	k->size = out;
 }

@@ -185,12 +185,22 @@ static mfn_t take_claimed(unsigned order, unsigned addr_bits, u64 *claim)
 	return m;
 }
 
-/*
- * Take a block and make its words `word`; make sure that no CPU has a translation of it left.
- */
+/* Make the words of n frames just taken `word`, and make sure that no CPU has a translation of them left. */
+static void hand_out(mfn_t m, u64 n, u64 word)
+{
+	u16 now = tlb_epoch(), age = 0xffff;
+
+	for (u64 i = 0; i < n; i++) {
+		frame_t *f = frame_of(mfn_add(m, i));
+
+		age = min(age, (u16)(now - frame_epoch(*f)));
+		atomic_store(&f->v, word);
+	}
+	tlb_flush_since(&cpu_online, now - age);
+}
+
 mfn_t heap_alloc_claimed(unsigned order, unsigned addr_bits, u64 word, u64 *claim)
 {
-	u16 now, age = 0xffff;
 	mfn_t m;
 
 	if (order > HEAP_MAX_ORDER)
@@ -198,17 +208,8 @@ mfn_t heap_alloc_claimed(unsigned order, unsigned addr_bits, u64 word, u64 *clai
 	spin_lock(&heap_lock);
 	m = take_claimed(order, addr_bits, claim);
 	spin_unlock(&heap_lock);
-	if (mfn_eq(m, MFN_INVALID))
-		return m;
-
-	now = tlb_epoch();
-	for (u64 i = 0; i < 1UL << order; i++) {
-		frame_t *f = frame_of(mfn_add(m, i));
-
-		age = min(age, (u16)(now - frame_epoch(*f)));
-		atomic_store(&f->v, word);
-	}
-	tlb_flush_since(&cpu_online, now - age);
+	if (!mfn_eq(m, MFN_INVALID))
+		hand_out(m, 1UL << order, word);
 	return m;
 }
 
@@ -253,6 +254,67 @@ void free_pages(void *va, unsigned order)
 	heap_free(m, order);
 }
 
+/* Free [m, last) in blocks as large as they come. */
+static void free_range(u64 m, u64 last)
+{
+	while (m < last) {
+		unsigned order = min((unsigned)__builtin_ctzl(m), (unsigned)HEAP_MAX_ORDER);
+
+		while (m + (1UL << order) > last)
+			order--;
+		heap_free(mfn(m), order);
+		m += 1UL << order;
+	}
+}
+
+/* Take the lowest free blocks that lie side by side and are n frames together. *end: behind the last one. Heap lock held. */
+static mfn_t take_run(u64 n, u64 *end)
+{
+	u64 first = 1, m = 1;
+
+	while (m < frame_table_end && m - first < n) {
+		frame_t f = frame_read(mfn(m));
+
+		if (frame_owner(f) == DOMID_INVALID && frame_count(f))
+			m += 1UL << (frame_count(f) - 1);
+		else
+			first = ++m;
+	}
+	if (m - first < n)
+		return MFN_INVALID;
+	*end = m;
+	for (m = first; m < *end;) {
+		unsigned order = (unsigned)frame_count(frame_read(mfn(m))) - 1;
+
+		list_remove(mfn(m), order);
+		m += 1UL << order;
+	}
+	free_pages_count -= *end - first;
+	return mfn(first);
+}
+
+void *alloc_run(u64 n)
+{
+	u64 end = 0;
+	mfn_t m;
+
+	spin_lock(&heap_lock);
+	m = take_run(n, &end);
+	spin_unlock(&heap_lock);
+	if (mfn_eq(m, MFN_INVALID))
+		return NULL;
+	hand_out(m, end - m.v, HEAP_HYP_WORD);
+	free_range(m.v + n, end);
+	return mfn_to_virt(m);
+}
+
+void free_run(void *va, u64 n)
+{
+	mfn_t m = virt_to_mfn(va);
+
+	free_range(m.v, m.v + n);
+}
+
 static void init_lists(void)
 {
 	for (unsigned z = 0; z < ZONES; z++)
@@ -271,14 +333,7 @@ void heap_add_range(paddr_t start, paddr_t end)
 		m = 1;
 	if (last > m)
 		total_pages += last - m;
-	while (m < last) {
-		unsigned order = min((unsigned)__builtin_ctzl(m), (unsigned)HEAP_MAX_ORDER);
-
-		while (m + (1UL << order) > last)
-			order--;
-		heap_free(mfn(m), order);
-		m += 1UL << order;
-	}
+	free_range(m, last);
 }
 
 u64 heap_free_pages(void)

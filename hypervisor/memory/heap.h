@@ -28,6 +28,12 @@ paddr_t virt_to_paddr(const void *va);
 void *alloc_pages(unsigned order);
 void *alloc_page_zeroed(void);
 void free_pages(void *va, unsigned order);
+/*
+ * The same for n > 0 contiguous frames of any number, on no particular boundary: slow, for large buffers at boot. What alloc_pages() would round
+ * up is what a small machine does not have.
+ */
+void *alloc_run(u64 n);
+void free_run(void *va, u64 n);
 static inline void *alloc_page(void) { return alloc_pages(0); }
 static inline void free_page(void *va) { free_pages(va, 0); }
 

@@ -162,6 +162,53 @@ TEST(until_empty)
 	CHECK_EQ(heap_free_pages(), 0);
 }
 
+static bool run_is_ours(void *run, u64 n)
+{
+	u64 m = virt_to_mfn(run).v;
+
+	memset(run, 0x5a, n << PAGE_SHIFT);
+	for (u64 i = m; i < m + n; i++)
+		if (blocks[i].used || frame_of(mfn(i))->v != HEAP_HYP_WORD || (i >= HOLE && i < HOLE_END))
+			return false;
+	return m >= FIRST && m + n <= LAST;
+}
+
+/* Runs of any length, wherever the free blocks lie side by side, and not a page more. */
+TEST(runs)
+{
+	static u64 held[PAGES];
+	unsigned n = 0;
+	u64 m;
+
+	start();
+	/* The longest is on the other side of the hole: no power of two, and more than what lies below. */
+	CHECK(alloc_run(LAST - HOLE_END + 1) == NULL);
+	for (u64 length = 1; length <= LAST - HOLE_END; length += 1 + length / 7) {
+		void *run = alloc_run(length), *other;
+
+		CHECK(run && run_is_ours(run, length));
+		CHECK_EQ(heap_free_pages(), PAGES - length);
+		other = alloc_run(5);
+		CHECK(other && run_is_ours(other, 5));
+		free_run(run, length);
+		free_run(other, 5);
+		CHECK_EQ(heap_free_pages(), PAGES);
+	}
+	CHECK(allocate(10, 23) == 0);
+	/* With every 20th page taken there are runs of 19. */
+	while ((m = allocate(0, 0)))
+		held[n++] = m;
+	for (unsigned i = 0; i < n; i++)
+		if (held[i] % 20)
+			give_back(held[i]);
+	CHECK(alloc_run(20) == NULL);
+	for (unsigned i = 0; i < 10; i++) {
+		void *run = alloc_run(19);
+
+		CHECK(run && run_is_ours(run, 19));
+	}
+}
+
 TEST(flush_before_reuse)
 {
 	u64 m;
