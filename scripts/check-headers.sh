@@ -3,7 +3,8 @@
 # Checks the house rules that a compiler can check. Arguments: the compiler and its flags, as the Makefile uses them.
 #  - every header compiles alone;
 #  - a folder includes only itself and folders that stand above it;
-#  - every source file starts with its SPDX line and one line of purpose.
+#  - every source file starts with its SPDX line and one line of purpose;
+#  - every other file has its SPDX line, unless it cannot hold a comment.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 order="lib x86 core memory domain sched ipc pv hvm hypercall iommu boot debug"
@@ -40,6 +41,13 @@ for src in $(git ls-files 'hypervisor/*.[chS]' 'tests/*.[chS]' 'image/*.c' 'tool
 	[ -f "$src" ] || continue
 	sed -n 1p "$src" | grep -q 'SPDX-License-Identifier: MIT' || fail "$src has no SPDX line"
 	sed -n 2p "$src" | grep -q '^/\*' || fail "$src does not say what it is for"
+done
+
+for f in $(git ls-files); do
+	case $f in
+	LICENSE|VERSION|*/passwd|*/group|tests/fuzz/corpus/*) continue ;;
+	esac
+	[ ! -f "$f" ] || sed 4q "$f" | grep -q 'SPDX-License-Identifier: MIT' || fail "$f has no SPDX line"
 done
 
 [ $bad -eq 0 ] && echo "ok headers, include order, file heads"
