@@ -32,9 +32,11 @@ def small_machine(t):
 
 @test()
 def gzip_image(t):
-    """GRUB unpacks a gzip'ed hypervisor by itself."""
+    """GRUB unpacks a gzip'ed hypervisor by itself. A plain number is KiB."""
     import gzip
     packed = t.scratch / 'hypervisor.gz'
     packed.write_bytes(gzip.compress(open(t.hypervisor, 'rb').read()))
-    m = t.boot_dom0(boot='grub1', hypervisor=packed)
+    m = t.boot_dom0(boot='grub1', hypervisor=packed, hv_args='dom0_mem=458752')
     check_equal(m.sh('cat /sys/hypervisor/type').strip(), 'xen', 'hypervisor type')
+    mib = int(m.sh('cat /sys/devices/system/xen_memory/xen_memory0/info/current_kb')) / 1024
+    check(444 <= mib <= 452, f'Domain 0 has {mib:.1f} MiB')

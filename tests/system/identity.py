@@ -37,7 +37,8 @@ def domain_0(t):
 def memory(t):
     """Domain 0 has the memory that was asked for, in every way of asking."""
     for argument, low, high in (('dom0_mem=458752', 448, 448), ('dom0_mem=300M', 300, 300), ('dom0_mem=-400M', 500, 624),
-                                ('dom0_mem=256M,max:512M', 256, 256), ('dom0_mem=900M,max:320M', 320, 320)):
+                                ('dom0_mem=256M,max:512M', 256, 256), ('dom0_mem=900M,max:320M', 320, 320),
+                                ('dom0_mem=200M,min:260M', 260, 260)):
         m = t.boot_dom0(hv_args=argument)
         mib = int(m.sh('cat /sys/devices/system/xen_memory/xen_memory0/info/current_kb')) / 1024
         # The kernel takes some pages more or less into account, such as those below 1 MiB.
