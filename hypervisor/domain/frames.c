@@ -163,6 +163,15 @@ int domain_replace_frame(struct domain *d, mfn_t m)
 	return assign(d, m, false);
 }
 
+bool domain_set_pfn(const struct domain *d, mfn_t m, u64 pfn)
+{
+	if (!get_frame(m, d))
+		return false;
+	m2p_set(m, pfn);
+	put_frame(m);
+	return true;
+}
+
 void share_page_with_domain(void *va, struct domain *d, bool writable)
 {
 	mfn_t m = virt_to_mfn(va);

@@ -17,8 +17,8 @@ HYPERCALL(do_set_trap_table)
 		return 0;
 	}
 	/* Ends with an entry whose address is 0. */
-	for (;; table++) {
-		if (hypercall_preempt_check())
+	for (bool first = true;; table++, first = false) {
+		if (!first && hypercall_preempt_check())
 			return hypercall_continue(__HYPERVISOR_set_trap_table, 1, (u64)table);
 		if (copy_from_guest(&t, table, sizeof(t)))
 			return -EFAULT;

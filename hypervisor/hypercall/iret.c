@@ -24,8 +24,8 @@ static void return_from_trap(struct cpu_user_regs *regs, const struct iret_conte
 }
 
 /*
- * What the guest asks for need not be something that a processor can return to: it then refuses, and the guest's failsafe callback is called
- * (pv_iret_failed). Here it is only made harmless.
+ * What the guest asks for need not be something that a processor can return to: it then refuses, and the guest gets that fault as if the
+ * first instruction there had raised it (pv_iret_failed). Here it is only made harmless.
  */
 HYPERCALL(do_iret)
 {

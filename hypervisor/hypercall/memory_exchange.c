@@ -45,7 +45,7 @@ static void give_back(struct exchange *s, u64 n)
 		if (domain_replace_frame(s->d, o->m))
 			put_frame(o->m);	/* the domain is dying */
 		else
-			m2p_set(o->m, o->pfn);
+			(void)domain_set_pfn(s->d, o->m, o->pfn);
 	}
 }
 
@@ -83,7 +83,7 @@ static int place_extent(struct exchange *s, u64 i, mfn_t m)
 			put_frame(mfn_add(m, k));
 			rc = -EINVAL;		/* dying, or no memory for the accounts */
 		} else if (!rc) {
-			m2p_set(mfn_add(m, k), pfn + k);
+			(void)domain_set_pfn(s->d, mfn_add(m, k), pfn + k);
 		}
 	}
 	return rc ? rc : copy_to_guest_idx(s->x.out.extent_start.p, i, &m.v, sizeof(m.v));

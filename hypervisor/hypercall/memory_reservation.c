@@ -29,7 +29,7 @@ static int alloc_extent(struct reservation *s, u64 i, bool populate)
 	if (mfn_eq(m, MFN_INVALID))
 		return -ENOMEM;
 	for (u64 k = 0; populate && k < 1UL << s->order; k++)
-		m2p_set(mfn_add(m, k), pfn + k);
+		(void)domain_set_pfn(s->d, mfn_add(m, k), pfn + k);
 	/* The guest has the memory whether it takes notice of where it is or not. */
 	if (s->r.extent_start.p && copy_to_guest_idx(s->r.extent_start.p, i, &m.v, sizeof(m.v)))
 		return -EFAULT;

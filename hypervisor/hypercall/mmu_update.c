@@ -2,16 +2,11 @@
 /* mmu_update: checked writes of page-table entries, and of the M2P. ABI: <xen/xen.h>. */
 
 #include <hypercall/mmu.h>
-#include <memory/m2p.h>
 #include <pv/pagetable.h>
 
 static int machphys_update(struct domain *pg_owner, mfn_t m, u64 pfn)
 {
-	if (!get_frame(m, pg_owner))
-		return -EINVAL;
-	m2p_set(m, pfn);
-	put_frame(m);
-	return 0;
+	return domain_set_pfn(pg_owner, m, pfn) ? 0 : -EINVAL;
 }
 
 static int one_update(struct domain *pt_owner, struct domain *pg_owner, const mmu_update_t *req)

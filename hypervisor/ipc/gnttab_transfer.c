@@ -31,7 +31,7 @@ static s16 complete(struct grant_table *gt, u32 ref, const struct domain *giver,
 			pfn = READ_ONCE(entry_v2(gt, ref)->full_page.frame);
 			WRITE_ONCE(entry_v2(gt, ref)->full_page.frame, frame.v);
 		}
-		m2p_set(frame, pfn);
+		m2p_set(frame, pfn);	/* the caller has a reference */
 		atomic_fetch_or(entry, GTF_transfer_completed);
 		return GNTST_okay;
 	}
@@ -48,14 +48,16 @@ static s16 give(mfn_t frame, struct domain *receiver, u32 ref)
 		put_frame(frame);
 		return GNTST_general_error;
 	}
+	/* The receiver, who may guess the number, can give it up already. */
+	if (!get_frame(frame, receiver))
+		return GNTST_general_error;
 	if (gnttab_lock_entry(gt, ref)) {
 		rc = gt->version == 1 && frame.v >> 32 ? GNTST_address_too_big : complete(gt, ref, current->domain, frame);
 		gnttab_unlock_entry(gt, ref);
 	}
-	if (rc && get_frame(frame, receiver)) {
+	if (rc)
 		(void)frame_release(frame);
-		put_frame(frame);
-	}
+	put_frame(frame);
 	return rc;
 }
 

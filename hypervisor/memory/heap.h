@@ -60,6 +60,11 @@ int __must_check domain_assign_frame(struct domain *d, mfn_t m);
 /* The same without regard to d's limit: in place of a frame that was stolen from d. */
 int __must_check domain_replace_frame(struct domain *d, mfn_t m);
 /*
+ * Enter pfn in the machine-to-phys table for a frame of d. False, with nothing done, when it is not d's: a guest that is told of a frame, or
+ * guesses it, can give it up at any time, and then the entry is its new owner's.
+ */
+bool domain_set_pfn(const struct domain *d, mfn_t m, u64 pfn);
+/*
  * Show a hypervisor page (from alloc_page_zeroed) to d: FRAME_SHARED with owner d; a writable one carries a FRAME_WRITABLE
  * type so that it can never become a page table; a read-only one refuses writable mappings.
  */
