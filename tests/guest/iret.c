@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The iret hypercall with frames a kernel should not build, and callbacks at addresses it should not name. */
 #include "lib/test.h"
+#include "lib/time.h"
 
 #include <xen/callback.h>
 #include <xen/nmi.h>
 #include <xen/vcpu.h>
+#include <xen/version.h>
 
 #define ASM(text, ...) asm volatile(text, ##__VA_ARGS__)
 
@@ -289,6 +291,64 @@ TEST(nmi_callback)
 	CHECK_EQ(HCALL(nmi_op, XENNMI_unregister_callback, NULL), 0);
 	CHECK_LT(HCALL(nmi_op, XENNMI_register_callback, NONCANONICAL), 0);
 	CHECK_LT(HCALL(nmi_op, 99, NULL), 0);
+}
+
+static bool storm_over;
+static unsigned depth, nested;
+
+static bool on_storm(struct trap_frame *f)
+{
+	(void)f;
+	nested += depth++ != 0;
+	nmis++;
+	depth--;
+	return true;
+}
+
+static void storm(void *arg)
+{
+	(void)arg;
+	while (!READ_ONCE(storm_over))
+		HCALL(vcpu_op, VCPUOP_send_nmi, 0, NULL);
+}
+
+#define STORM_LEAST 300
+
+TEST(nmi_at_any_instruction)
+{
+	/* Another vCPU sends them all the time: on the ways into traps, system calls and user mode and back. One at a time; all state is kept. */
+	struct callback_register cb = { .type = CALLBACKTYPE_nmi, .address = (u64)nmi_stub };
+	unsigned rounds = 0, wrong = 0;
+	u64 start = now();
+
+	if (cpu_count() < 2) {
+		test_note("needs two vCPUs");
+		return;
+	}
+	nmis = 0;
+	CHECK_EQ(HCALL(callback_op, CALLBACKOP_register, &cb), 0);
+	trap_set_hook(VEC_NMI, on_storm);
+	cpu_run(1, storm, NULL);
+	while (now() - start < PATIENCE && (rounds < STORM_LEAST || READ_ONCE(nmis) < STORM_LEAST)) {
+		struct trap_frame f;
+		struct trap t;
+
+		wrong += HCALL(xen_version, XENVER_version, NULL) != (4 << 16 | 17);
+		CATCH(&t, (void)READ_ONCE(*(u64 *)(8 * PAGE_SIZE)));
+		wrong += t.vector != VEC_PF || t.cr2 != 8 * PAGE_SIZE;
+		noted = 0;
+		wrong += user_call(u_note, 0, &f) != VEC_BP || !noted;
+		rounds++;
+	}
+	WRITE_ONCE(storm_over, true);
+	CHECK_EQ(cpu_wait(1), 0);
+	trap_set_hook(VEC_NMI, NULL);
+	CHECK_EQ(HCALL(callback_op, CALLBACKOP_unregister, &(struct callback_unregister){ .type = CALLBACKTYPE_nmi }), 0);
+	print("  %u NMIs, %u rounds\n", nmis, rounds);
+	CHECK_GE(nmis, STORM_LEAST);
+	CHECK_GE(rounds, STORM_LEAST);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(nested, 0);
 }
 
 TEST(stack_switch)

@@ -2,7 +2,7 @@
 """Domain 0's processors and interrupts."""
 import re
 
-from harness import check, check_dom0_healthy, check_equal, test
+from harness import audit, check, check_dom0_healthy, check_equal, test
 
 
 def interrupts(m):
@@ -61,3 +61,16 @@ def hotplug(t):
     m.sh('cd /sys/devices/system/cpu; for i in 1 2 3 4 5; do echo 0 >cpu1/online; [ $(cat online) = 0 ] || exit 1;'
          ' echo 1 >cpu1/online; [ $(cat online) = 0-1 ] || exit 2; taskset -c 1 true; done')
     check_dom0_healthy(m)
+
+
+@test(timeout=300, ours=True)
+def nmi_under_load(t):
+    """NMIs at whatever instruction the processors are: in guests, on the ways in and out, in the hypervisor. Nothing goes wrong, and no count."""
+    m = t.boot_dom0(cpus=2)
+    m.sh('dmesg -n 1; load 15 4 >/tmp/load.log 2>&1; echo $? >/tmp/load.status' ' &')
+    for _ in range(300):
+        m.command('inject-nmi')
+    m.sh('while [ ! -s /tmp/load.status ]; do sleep 0.2; done; cat /tmp/load.log; exit $(cat /tmp/load.status)', timeout=150)
+    check('NMI, reason bits' in m.sh('hvctl log'), 'no NMI has arrived')
+    check(int(m.sh("awk '/^ *NMI:/ { print $2 }' /proc/interrupts")) > 0, 'Domain 0 has not been told')
+    audit(m)
