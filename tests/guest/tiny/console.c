@@ -60,12 +60,9 @@ int console_read(void)
 
 void console_corrupt(void)
 {
-	u32 r = 2463534242;
-
 	while (present) {
-		r ^= r << 13;
-		r ^= r >> 17;
-		r ^= r << 5;
+		u32 r = noise();
+
 		WRITE_ONCE(ring->out_prod, r);
 		if (r & 1)
 			WRITE_ONCE(ring->out_cons, r * 69069);

@@ -19,7 +19,13 @@ void store_init(u64 mfn, u32 event)
 	present = true;
 }
 
-static void send(const void *data, u32 len)
+struct xenstore_domain_interface *store_ring(u32 *event)
+{
+	*event = port;
+	return present ? ring : NULL;
+}
+
+void store_send(const void *data, u32 len)
 {
 	for (const char *p = data; len; p++, len--) {
 		u32 prod = ring->req_prod;
@@ -72,9 +78,9 @@ static int request(u32 type, const char *path, const char *value, u32 value_len)
 
 	if (!present)
 		return -1;
-	send(&head, sizeof(head));
-	send(path, path_len);
-	send(value, value_len);
+	store_send(&head, sizeof(head));
+	store_send(path, path_len);
+	store_send(value, value_len);
 	notify(port);
 	do
 		answer = receive_message();
@@ -103,6 +109,17 @@ int store_read(const char *path, char *value, u32 len)
 int store_watch(const char *path)
 {
 	return request(XS_WATCH, path, "t", 2);
+}
+
+int store_begin(void)
+{
+	return request(XS_TRANSACTION_START, "", NULL, 0);
+}
+
+void store_wait(void)
+{
+	while (!store_watch_fired())
+		wait_events();
 }
 
 bool store_watch_fired(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest for 4 MiB: says on its console that it is up, marks itself up in the store (data/tiny), then waits. It obeys
- * control/shutdown in the store, and commands, which are words on its command line or lines typed on its console.
+ * control/shutdown in the store, and commands, which are words on its command line or lines typed on its console. Those of
+ * mischief.c are for the command line only.
  */
 #include "tiny/tiny.h"
 #include "lib/hypercall.h"
@@ -14,6 +15,8 @@ static struct shared_info *const shared = (void *)shared_window;
 static evtchn_port_t ports[2];
 static unsigned nr_ports;
 static unsigned waits;		/* calls of wait_events() so far */
+static const unsigned long *p2m;
+static void (*mischief)(void);	/* asked for on the command line */
 
 void map_frame(void *window, u64 mfn)
 {
@@ -21,14 +24,20 @@ void map_frame(void *window, u64 mfn)
 	HCALL(update_va_mapping, window, mfn << PAGE_SHIFT | 0x67, UVMF_INVLPG | UVMF_LOCAL);
 }
 
+u64 frame_of(const void *page)
+{
+	return p2m[((u64)page - VIRT_BASE) >> PAGE_SHIFT];
+}
+
 void notify(u32 port)
 {
 	HCALL(event_channel_op, EVTCHNOP_send, &(struct evtchn_send){ .port = port });
 }
 
-void wait_events(void)
+/* timeout: absolute, in nanoseconds; 0: none */
+static void poll_events(u64 timeout)
 {
-	struct sched_poll poll = { .nr_ports = nr_ports };
+	struct sched_poll poll = { .nr_ports = nr_ports, .timeout = timeout };
 
 	set_xen_guest_handle(poll.ports, ports);
 	HCALL(sched_op, SCHEDOP_poll, &poll);
@@ -37,12 +46,45 @@ void wait_events(void)
 		__atomic_fetch_and(&shared->evtchn_pending[ports[i] / 64], ~(1ul << ports[i] % 64), __ATOMIC_SEQ_CST);
 }
 
-static void leave(const char *how, unsigned reason)
+u32 noise(void)
+{
+	static u32 r = 2463534242;
+
+	r ^= r << 13;
+	r ^= r >> 17;
+	r ^= r << 5;
+	return r;
+}
+
+void say(const char *what)
 {
 	console_write("tiny: ");
-	console_write(how);
+	console_write(what);
 	console_write("\n");
+}
+
+void wait_events(void)
+{
+	poll_events(0);
+}
+
+void wait_events_briefly(void)
+{
+	struct vcpu_time_info *t = &shared->vcpu_info[0].time;
+
+	/* The time when the hypervisor last wrote it down, and a little more: at most the past, which is no wait at all. */
+	poll_events(READ_ONCE(t->system_time) + 1000000);
+}
+
+static void leave(const char *how, unsigned reason)
+{
+	say(how);
 	HCALL(sched_op, SCHEDOP_shutdown, &(struct sched_shutdown){ .reason = reason });
+}
+
+void die(void)
+{
+	leave("crash", SHUTDOWN_crash);
 }
 
 static void flood(void)
@@ -57,7 +99,7 @@ static void spin(void)
 		asm volatile("pause");
 }
 
-static bool equal(const char *a, const char *b)
+bool equal(const char *a, const char *b)
 {
 	return strlen(a) == strlen(b) && !strncmp(a, b, strlen(a));
 }
@@ -135,6 +177,8 @@ static void run_command_line(char *text)
 			*end++ = 0;
 		if (equal(text, "flood") || equal(text, "spin") || equal(text, "corrupt"))
 			command(text);
+		else if (mischief_find(text))
+			mischief = mischief_find(text);
 		else
 			obey(text);
 		text = end;
@@ -148,6 +192,7 @@ void tiny_main(start_info_t *info)
 	static const char *const features[] = { "control/feature-poweroff", "control/feature-reboot", "control/feature-suspend" };
 	char name[64];
 
+	p2m = (const unsigned long *)info->mfn_list;
 	map_frame(shared_window, info->shared_info >> PAGE_SHIFT);
 	if (info->console.domU.evtchn)
 		ports[nr_ports++] = info->console.domU.evtchn;
@@ -167,6 +212,8 @@ void tiny_main(start_info_t *info)
 		console_write(name);
 		console_write(".\n");
 	}
+	if (mischief)
+		mischief();
 	for (;;) {
 		unsigned before = waits;
 
