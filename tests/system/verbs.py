@@ -128,9 +128,9 @@ def definitions(t):
     # Everything that is wrong, at once; and `create` undoes what it did.
     lodge(m, 'create', 'a')
     define(m, 'wrong', **{**SMALL, 'name': 'a', 'kernel': '/files/none', 'memory': 1 << 20, 'vif': ['bridge=nobridge'],
-                          'disk': ['/none.img,raw,xvda,rw']})
+                          'disk': ['/none.img,raw,xvda,rw', '/usr/boot/guest.gz,raw,xvdb,rw', '/x.qcow2,qcow2,xvdc,rw']})
     text = lodge_fails(m, 'create', '-n', 'wrong')
-    for part in ('/files/none', '/none.img', 'nobridge', 'memory'):
+    for part in ('/files/none', '/none.img', 'guest.gz cannot be opened for writing (Read-only', 'qcow2, which is not supported', 'nobridge', 'memory'):
         check(part in text, f'{part} in what --dry-run says: {text!r}')
     text = lodge_fails(m, 'create', 'wrong')
     check(len(text.splitlines()) == 1, f'one error for one cause: {text!r}')

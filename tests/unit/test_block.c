@@ -65,8 +65,9 @@ TEST(free_and_busy_files)
 {
 	struct block_id id;
 	struct err e;
+	int fd, there[2];
 	pid_t child;
-	int fd;
+	char c;
 
 	make_image();
 	CHECK_EQ(block_identify(image, &id, &e), 0);
@@ -74,12 +75,17 @@ TEST(free_and_busy_files)
 	fd = open(image, O_RDONLY);	/* a reader, such as a backup: no harm */
 	CHECK_EQ(block_check_free(image, &id, false, &e), 0);
 	close(fd);
+	CHECK_EQ(pipe(there), 0);
 	child = fork();
 	if (child == 0) {
 		open(image, O_RDWR);
+		close(there[0]);
+		close(there[1]);
 		pause();
 	}
-	usleep(100000);
+	close(there[1]);
+	CHECK_EQ(read(there[0], &c, 1), 0);	/* the child has it open */
+	close(there[0]);
 	if (getuid() == 0) {
 		CHECK_EQ(block_check_free(image, &id, true, &e), -EBUSY);
 		CHECK_STR(e.code, "disk-in-use");
@@ -89,6 +95,30 @@ TEST(free_and_busy_files)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	remove_image();
+}
+
+TEST(disks_that_cannot_be_written)
+{
+	struct block_id id;
+	char self[256];
+	struct err e;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	make_image();
+	CHECK_EQ(block_identify(image, &id, &e), 0);
+	CHECK_EQ(block_check_open(image, &id, false, &e), 0);
+	CHECK_EQ(truncate(image, 1 << 19), 0);	/* its size does not make it another */
+	CHECK_EQ(block_check_open(image, &id, false, &e), 0);
+	id.ino++;
+	CHECK_EQ(block_check_open(image, &id, false, &e), -EBUSY);
+	remove_image();
+	/* A program that runs can be read, and not written. */
+	self[n > 0 ? n : 0] = '\0';
+	CHECK_EQ(block_identify(self, &id, &e), 0);
+	CHECK_EQ(block_check_open(self, &id, true, &e), 0);
+	CHECK_EQ(block_check_open(self, &id, false, &e), -ETXTBSY);
+	CHECK_STR(e.code, "bad-disk");
+	CHECK(strstr(e.text, "writing"));
 }
 
 static bool keep_none(const char *tag, void *ctx)

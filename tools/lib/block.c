@@ -78,8 +78,8 @@ static const char *loop_tag(const struct loop_info64 *info, char tag[BLOCK_TAG_M
 	return tag;
 }
 
-/* Tie a free loop device to the file. The number, or -errno. */
-static int loop_configure(int file, const struct loop_config *config)
+/* Tie a free loop device to the configuration's file. The number, or -errno. */
+static int loop_configure(const struct loop_config *config)
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int rc = -EBUSY;
@@ -107,48 +107,50 @@ static int loop_configure(int file, const struct loop_config *config)
 	return rc;
 }
 
-static int attach_file(const char *path, const struct block_id *id, bool readonly, const char *tag, dev_t *dev, struct err *e)
+/* Open it as the guest is to have it. It may be another one than it was when it was identified. The descriptor, or -errno. */
+static int open_as(const char *path, const struct block_id *id, bool readonly, struct err *e)
 {
-	struct loop_config config = { .info = { .lo_flags = LO_FLAGS_DIRECT_IO | (readonly ? LO_FLAGS_READ_ONLY : 0) } };
+	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	struct block_id now;
 	struct stat st;
-	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK), number;
 
 	if (fd < 0)
 		return err_set(
 			e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
-	if (fstat(fd, &st) || identify(path, &st, &now, e) || !now.is_file || now.dev != id->dev || now.ino != id->ino) {
+	if (fstat(fd, &st) || identify(path, &st, &now, e) || now.is_file != id->is_file || now.dev != id->dev ||
+	    now.ino != id->ino) {
 		close(fd);
-		return err_set(e, EBUSY, "disk-in-use", "the disk %s was replaced by another file just now", path);
+		return err_set(e, EBUSY, "disk-in-use", "the disk %s was replaced by another one just now", path);
 	}
-	config.fd = (unsigned int)fd;
-	snprintf((char *)config.info.lo_file_name, sizeof(config.info.lo_file_name), "%s", tag);
-	number = loop_configure(fd, &config);
+	return fd;
+}
+
+int block_check_open(const char *path, const struct block_id *id, bool readonly, struct err *e)
+{
+	int fd = open_as(path, id, readonly, e);
+
+	if (fd < 0)
+		return fd;
 	close(fd);
-	if (number < 0)
-		return err_set(e, -number, "bad-disk", "no loop device for the disk %s: %s (is the module loop loaded?)", path,
-			strerror(-number));
-	*dev = makedev(LOOP_MAJOR_NUMBER, (unsigned int)number);
 	return 0;
 }
 
 int block_attach(const char *path, const struct block_id *id, bool readonly, const char *tag, dev_t *dev, struct err *e)
 {
-	struct stat st;
-	int fd;
+	struct loop_config config = { .info = { .lo_flags = LO_FLAGS_DIRECT_IO | (readonly ? LO_FLAGS_READ_ONLY : 0) } };
+	int fd = open_as(path, id, readonly, e), number = 0;
 
-	if (id->is_file)
-		return attach_file(path, id, readonly, tag, dev, e);
-	fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return err_set(
-			e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
-	if (fstat(fd, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != id->dev) {
-		close(fd);
-		return err_set(e, EBUSY, "disk-in-use", "the disk %s was replaced by another device just now", path);
-	}
+		return fd;
+	config.fd = (unsigned int)fd;
+	snprintf((char *)config.info.lo_file_name, sizeof(config.info.lo_file_name), "%s", tag);
+	if (id->is_file)
+		number = loop_configure(&config);
 	close(fd);
-	*dev = id->dev;
+	if (number < 0)
+		return err_set(e, -number, "bad-disk", "no loop device for the disk %s: %s (is the module loop loaded?)", path,
+			strerror(-number));
+	*dev = id->is_file ? makedev(LOOP_MAJOR_NUMBER, (unsigned int)number) : id->dev;
 	return 0;
 }
 

@@ -31,6 +31,8 @@ int block_identify(const char *path, struct block_id *id, struct err *e);
  * to a second): the caller knows which guests run.
  */
 int block_check_free(const char *path, const struct block_id *id, bool write, struct err *e);
+/* Can it be opened as the guest is to have it? "bad-disk": no; else as block_attach(). */
+int block_check_open(const char *path, const struct block_id *id, bool readonly, struct err *e);
 /*
  * A block device for the backend: itself, or a new loop device with the tag, which exists until block_detach(). -EBUSY
  * "disk-in-use": the path is not any more what id says.
