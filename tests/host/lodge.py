@@ -326,6 +326,7 @@ def create_says_what_it_does(b):
     b.run('-v', 'create', path, err=warnings + 'lodge: web1: unpacking /boot/vmlinuz\n')
     b.run('create', '-de', path, err=warnings + 'lodge: web1: unpacking /boot/vmlinuz\n')
     b.run('create', '-q', path)
+    b.run('create', path, 'foo=1', err=warnings + 'lodge: command line: warning: there is no key foo; it is not used\n')
 
 
 @test

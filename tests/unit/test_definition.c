@@ -77,7 +77,7 @@ TEST(all_keys)
 	CHECK_EQ(d->on_reboot, ACTION_DESTROY);
 	CHECK_EQ(d->on_crash, ACTION_RENAME_RESTART);
 	CHECK_EQ(d->on_watchdog, ACTION_COREDUMP_RESTART);
-	CHECK_STR(warnings, "");
+	CHECK_STR(warnings, "/etc/xen/vm/web1:20: on_watchdog: core dumps are not supported yet: none is written, and coredump-restart means restart\n");
 	definition_free(d);
 }
 
@@ -321,12 +321,12 @@ TEST(paths)
 
 TEST(overrides)
 {
-	char *good_ones[] = { "memory=256", "vif=['bridge=br0']", "name=web2", "extra+= quiet;x", "vcpus=2;cap=150", "kernel=vmlinuz" };
+	char *good_ones[] = { "memory=256", "vif=['bridge=br0']", "name=web2", "extra+= quiet;x", "vcpus=2;cap=150", "kernel=vmlinuz", "ramdisk=" };
 	struct definition *d = NULL;
 	char cwd[4096];
 
 	CHECK(chdir("/tmp") == 0 && getcwd(cwd, sizeof(cwd)));
-	CHECK_EQ(definition_parse("/d/web1", "name='t';kernel='/k';memory=64;extra='a'", 40, good_ones, 6, note_warning, NULL, &d, &error), 0);
+	CHECK_EQ(definition_parse("/d/web1", "name='t';kernel='/k';memory=64;extra='a';ramdisk='/r'", 53, good_ones, 7, note_warning, NULL, &d, &error), 0);
 	if (!d)
 		return;
 	CHECK_EQ(d->memory_kib, 256 << 10);
@@ -337,6 +337,7 @@ TEST(overrides)
 	CHECK_EQ(d->vcpus, 2);
 	CHECK_EQ(d->cpu_cap, 150);
 	CHECK_STR(d->kernel, "/tmp/vmlinuz");
+	CHECK(!d->ramdisk);
 	definition_free(d);
 
 	struct { char *text; const char *message; } bad_ones[] = {
@@ -344,7 +345,7 @@ TEST(overrides)
 		{ "memory=2G", "memory: found \"2G\", expected a whole number of MiB from 1 to 16777216" },
 		{ "extra='a", "a string is not closed: expected ' before the end of the line" },
 		{ "disk=xvda", "disk: found \"xvda\", expected a list: strings in [ ] with commas between them" },
-		{ "vcpus=", "found the end, expected a number, a string in quotes, or a list in [ ]" },
+		{ "vcpus=", "vcpus: found \"\", expected a whole number from 1 to 512" },
 		{ "maxmem=4", "maxmem: found 4 MiB, expected at least memory, 64 MiB" },
 		{ "web1", "found the end after web1, expected '='" },
 	};

@@ -431,10 +431,12 @@ int settings_parse(struct settings *s, const char *file, const char *text, size_
 	}
 }
 
-/* Numbers, and what is quoted or a list, are read as in a file. */
+/* Numbers, and what is quoted or a list, are read as in a file. Nothing at all is an empty string. */
 static bool looks_like_value(const char *s)
 {
 	s += strspn(s, " \t");
+	if (!*s)
+		return false;
 	if (isdigit((unsigned char)*s))
 		s += strspn(s, "0123456789abcdefxABCDEFX");
 	return !*s || strchr("\"'[; \t\n#", *s);

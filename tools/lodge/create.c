@@ -10,8 +10,12 @@
 
 static void warn(const struct err *warning, void *quiet)
 {
-	if (!*(const bool *)quiet)
+	if (*(const bool *)quiet)
+		return;
+	if (warning->line)
 		fprintf(stderr, "lodge: %s:%d: warning: %s\n", warning->file, warning->line, warning->text);
+	else
+		fprintf(stderr, "lodge: %s: warning: %s\n", warning->file, warning->text);
 }
 
 /* KEY=VALUE or KEY+=VALUE */
