@@ -121,6 +121,39 @@ TEST(disks_that_cannot_be_written)
 	CHECK(strstr(e.text, "writing"));
 }
 
+/* Others open the file all the time while it is asked whether somebody has it: nobody is hurt. */
+TEST(opened_while_it_is_asked_for)
+{
+	struct block_id id;
+	int status = 0, opens = 0;
+	struct err e;
+	pid_t child;
+
+	make_image();
+	CHECK_EQ(block_identify(image, &id, &e), 0);
+	child = fork();
+	if (child == 0) {
+		for (int i = 0; i < 2000; i++) {
+			int rc = block_check_free(image, &id, true, &e);
+
+			if (rc && rc != -EBUSY)
+				_exit(1);
+			if (block_check_open(image, &id, false, &e))
+				_exit(2);
+		}
+		_exit(0);
+	}
+	for (; !waitpid(child, &status, WNOHANG); opens++) {
+		int fd = open(image, O_RDONLY | O_NONBLOCK);
+
+		if (fd >= 0)
+			close(fd);
+	}
+	CHECK(opens);
+	CHECK_EQ(status, 0);
+	remove_image();
+}
+
 static bool keep_none(const char *tag, void *ctx)
 {
 	return strcmp(tag, "lodge:test:xvda");

@@ -110,7 +110,7 @@ static int loop_configure(const struct loop_config *config)
 /* Open it as the guest is to have it. It may be another one than it was when it was identified. The descriptor, or -errno. */
 static int open_as(const char *path, const struct block_id *id, bool readonly, struct err *e)
 {
-	int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+	int fd = block_open(path, readonly ? O_RDONLY : O_RDWR);
 	struct block_id now;
 	struct stat st;
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lib/block_holder.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,6 +23,8 @@
 
 #define WAIT_STEP_NS	10000000L
 #define WAIT_STEPS	100
+#define OPEN_STEP_NS	1000000L
+#define OPEN_STEPS	1000
 
 /* "\040" of mountinfo back to the character. */
 static void unescape(char *s)
@@ -233,15 +236,31 @@ enum block_holder block_find_holder(const struct block_id *id, char *text, size_
 	return HOLDER_OTHER;
 }
 
+int block_open(const char *path, int flags)
+{
+	for (int i = 0;; i++) {
+		struct timespec step = { .tv_nsec = OPEN_STEP_NS };
+		int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+
+		/* Somebody has a lease, as probe() does for a moment. */
+		if (fd >= 0 || errno != EWOULDBLOCK || i == OPEN_STEPS)
+			return fd;
+		nanosleep(&step, NULL);
+	}
+}
+
 /* 0: nobody has it; 1: somebody may. */
 static int probe(const char *path, const struct block_id *id, bool write, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (id->is_file ? 0 : O_EXCL)), busy = 0;
+	int fd = block_open(path, O_RDONLY | (id->is_file ? 0 : O_EXCL)), busy = 0;
 
 	if (fd < 0 && errno == EBUSY)
 		return 1;
 	if (fd < 0)
 		return err_set(e, errno, "bad-disk", "the disk %s cannot be opened (%m)", path);
+	/* Whoever opens the file meanwhile makes the kernel send a signal: one that does nothing, in place of the deadly SIGIO. */
+	if (id->is_file)
+		fcntl(fd, F_SETSIG, SIGURG);
 	/* File systems without leases answer EINVAL or the like: nothing is known then. */
 	if (id->is_file && fcntl(fd, F_SETLEASE, write ? F_WRLCK : F_RDLCK))
 		busy = errno == EAGAIN;
