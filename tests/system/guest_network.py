@@ -78,3 +78,79 @@ def own_bridge(t):
     m.sh('lodge destroy a b')
     check_equal(m.sh('ls /sys/class/net/br7/brif').split(), [], 'ports of the bridge in the end')
     check_equal(guests(m), {}, 'guests')
+
+
+# As the users' own scripts are: all they know is in the environment and in the store.
+SCRIPT = r'''#!/bin/sh
+{ env; echo "$0 $*"; } >"/tmp/script.$1"
+[ "$1" = online ] || exit 0
+bridge=$(xenstore-read "$XENBUS_PATH/bridge")
+if ! [ -e "/sys/class/net/$bridge" ]; then
+    xenstore-write "$XENBUS_PATH/hotplug-error" "no $bridge here" "$XENBUS_PATH/hotplug-status" error
+    exit 1
+fi
+ip link set "$vif" master "$bridge" up
+xenstore-write "$XENBUS_PATH/hotplug-status" connected
+'''
+
+
+def own_script(m, name, text):
+    m.sh(f'mkdir -p /etc/xen/scripts; cat >/etc/xen/scripts/{name} <<"END"\n{text}END\nchmod +x /etc/xen/scripts/{name}')
+
+
+@test(timeout=600)
+def scripts(t):
+    """script= is run as elsewhere when the interface comes and goes; what it says when it fails is the error, and all is undone."""
+    m = boot(t)
+    own_script(m, 'vif-own', SCRIPT)
+    own_script(m, 'vif-bad', '#!/bin/sh\necho nonsense\nexit 7\n')
+    m.sh('ip link add br7 type bridge; ip addr add 10.77.0.1/24 dev br7; ip link set br7 up')
+    create(m, 'a', vif=['script=vif-own,bridge=br7,ip=10.77.0.2'], extra='console=hvc0 RUN="ip addr add 10.77.0.2/24 dev eth0"')
+    m.sh('ping -c 1 -W 10 10.77.0.2')
+    domid = lodge(m, 'domid', 'a').strip()
+    backend = f'/local/domain/0/backend/vif/{domid}/0'
+    check_equal(m.sh(f'xenstore-read {backend}/ip').strip(), '10.77.0.2', 'ip in the store')
+    lodge(m, 'destroy', 'a')
+    for job in 'online', 'offline':
+        seen = m.sh(f'cat /tmp/script.{job}').splitlines()
+        for line in ('script=/etc/xen/scripts/vif-own', f'XENBUS_PATH={backend}', 'XENBUS_TYPE=vif', 'XENBUS_BASE_PATH=backend',
+                     f'vif=vif{domid}.0', f'/etc/xen/scripts/vif-own {job} type_if=vif'):
+            check(line in seen, f'{line} is not in what the script got for {job}: {seen}')
+    # Its own words, in one line; and nothing stays.
+    define(m, 'b', vif=['script=vif-own,bridge=br8'])
+    text = lodge_fails(m, 'create', 'b', status=1)
+    check('no br8 here' in text and '/etc/xen/scripts/vif-own online' in text and len(text.splitlines()) == 1, text)
+    text = lodge_fails(m, 'create', 'b', 'vif=["script=vif-bad"]', status=1)
+    check('status 7' in text and '/var/log/lodge/scripts.log' in text and len(text.splitlines()) == 1, text)
+    check('nonsense' in m.sh('cat /var/log/lodge/scripts.log'), 'output of the script')
+    text = lodge_fails(m, 'create', '-n', 'b', 'vif=["script=vif-none"]', status=1)
+    check('/etc/xen/scripts/vif-none' in text, text)
+    check_equal(guests(m), {}, 'guests')
+    check_equal(m.sh('ls /sys/class/net | grep vif; ls /sys/bus/xen-backend/devices; true').strip(), '', 'interfaces left over')
+
+
+@test(timeout=600)
+def rate_and_address(t):
+    """rate= is what the guest sends at most; ip= in the default network is what DHCP gives it."""
+    m = boot(t)
+    wanted = lodge_json(m, 'version')['network']['address'].rpartition('.')[0] + '.77'
+    size, rate, burst = 512 << 10, 125000, 128 << 10        # the kernel lets 128 KiB go at once
+    create(m, 'slow', vif=[f'rate=1Mb/s,ip={wanted}'])
+    check_equal(lodge_json(m, 'info', 'slow')['nics'][0]['address'], wanted, 'address')
+    domid = lodge(m, 'domid', 'slow').strip()
+    check_equal(m.sh(f'xenstore-read /local/domain/0/backend/vif/{domid}/0/rate').strip(), f'{rate // 20},50000', 'rate in the store')
+    in_guest(m, 'slow', f'ip addr show dev eth0 | grep -F "inet {wanted}/" && dd if=/dev/zero of=/run/www/data bs=1k count={size >> 10}')
+    before, after = m.sh('cut -d" " -f1 /proc/uptime; wget -q -O /tmp/data http://slow/data; cut -d" " -f1 /proc/uptime', 200).split()
+    check_equal(m.sh('stat -c %s /tmp/data').strip(), str(size), 'bytes')
+    took, least = float(after) - float(before), (size - burst) / rate
+    check(took >= 0.95 * least, f'{size} bytes at {rate} a second took {took} s')
+    # An address that is taken, or is none of this network's.
+    define(m, 'b', vif=[f'ip={wanted}'])
+    text = lodge_fails(m, 'create', 'b', status=1)
+    check(wanted in text and lodge_json(m, 'info', 'slow')['nics'][0]['mac'] in text and len(text.splitlines()) == 1, text)
+    text = lodge_fails(m, 'create', '-n', 'b', 'vif=["ip=192.168.7.7"]', status=1)
+    check('ip=192.168.7.7' in text and len(text.splitlines()) == 1, text)
+    lodge(m, 'destroy', 'slow')
+    create(m, 'b', vif=[f'ip={wanted}'])
+    in_guest(m, 'b', f'ip addr show dev eth0 | grep -F "inet {wanted}/"')
+    lodge(m, 'destroy', 'b')

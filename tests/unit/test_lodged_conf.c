@@ -147,7 +147,7 @@ TEST(addresses_are_stable)
 	struct err e;
 
 	make_dirs();
-	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", "web", &taken, &e), 0);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", 0, "web", &taken, &e), 0);
 	first = lan_hosts_address("00:16:3e:00:00:01");
 	CHECK(first > 0x0a000001 && first < 0x0a00000f);
 	a.s_addr = htonl(first);
@@ -160,10 +160,10 @@ TEST(addresses_are_stable)
 	/* Again, also after a restart. */
 	CHECK_EQ(lan_hosts_open(0x0a000001, 28, hosts, names, &e), 0);
 	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), first);
-	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", NULL, &taken, &e), 0);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", 0, NULL, &taken, &e), 0);
 	CHECK(!taken);
 	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), first);
-	CHECK_EQ(lan_hosts_attach("nonsense", NULL, &taken, &e), -EINVAL);
+	CHECK_EQ(lan_hosts_attach("nonsense", 0, NULL, &taken, &e), -EINVAL);
 	remove_dirs();
 }
 
@@ -177,19 +177,50 @@ TEST(addresses_run_out_and_are_taken_over)
 	make_dirs();
 	for (unsigned int i = 0; i < 13; i++) {	/* 16, less network, broadcast, Domain 0 */
 		mac_of(i, mac);
-		CHECK_EQ(lan_hosts_attach(mac, NULL, &taken, &e), 0);
+		CHECK_EQ(lan_hosts_attach(mac, 0, NULL, &taken, &e), 0);
 		CHECK(!taken);
 		seen[lan_hosts_address(mac) & 15]++;
 	}
 	CHECK(!seen[0] && !seen[1] && !seen[15]);
 	for (int i = 2; i < 15; i++)
 		CHECK_EQ(seen[i], 1);
-	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:99", NULL, &taken, &e), -EADDRNOTAVAIL);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:99", 0, NULL, &taken, &e), -EADDRNOTAVAIL);
 	CHECK_STR(e.code, "no-network");
 	lan_hosts_detach("00:16:3e:00:00:05");
-	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:99", NULL, &taken, &e), 0);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:99", 0, NULL, &taken, &e), 0);
 	CHECK(taken);
 	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:05"), 0);
+	remove_dirs();
+}
+
+TEST(addresses_asked_for)
+{
+	bool taken;
+	struct err e;
+
+	make_dirs();
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", 0, "web", &taken, &e), 0);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", 0x0a000009, "web", &taken, &e), 0);
+	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), 0x0a000009);
+	CHECK(contents(hosts, "00-16-3e-00-00-01", "00:16:3e:00:00:01,10.0.0.9\n"));
+	CHECK(contents(names, "00-16-3e-00-00-01", "10.0.0.9 web\n"));
+	/* The same again is nothing new. */
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:01", 0x0a000009, NULL, &taken, &e), 0);
+	CHECK(!taken);
+	/* Somebody else's, while he runs; afterwards it can be had. */
+	CHECK_EQ(lan_hosts_check("00:16:3e:00:00:02", 0x0a000009, &e), -EADDRINUSE);
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:02", 0x0a000009, NULL, &taken, &e), -EADDRINUSE);
+	CHECK(strstr(e.text, "10.0.0.9") && strstr(e.text, "00:16:3e:00:00:01"));
+	lan_hosts_detach("00:16:3e:00:00:01");
+	CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:02", 0x0a000009, NULL, &taken, &e), 0);
+	CHECK(taken);
+	CHECK_EQ(lan_hosts_address("00:16:3e:00:00:01"), 0);
+	/* None for a guest: Domain 0's, the network, broadcast, another network's. */
+	static const uint32_t bad[] = { 0x0a000001, 0x0a000000, 0x0a00000f, 0x0a000010, 0x09ffffff, 0xffffffff };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		CHECK_EQ(lan_hosts_attach("00:16:3e:00:00:03", bad[i], NULL, &taken, &e), -EINVAL);
+	CHECK(strstr(e.text, "10.0.0.1 to 10.0.0.14"));
 	remove_dirs();
 }
 
@@ -226,8 +257,8 @@ TEST(sweep)
 	struct err e;
 
 	make_dirs();
-	lan_hosts_attach("00:16:3e:00:00:01", "a", &taken, &e);
-	lan_hosts_attach("00:16:3e:00:00:02", "b", &taken, &e);
+	lan_hosts_attach("00:16:3e:00:00:01", 0, "a", &taken, &e);
+	lan_hosts_attach("00:16:3e:00:00:02", 0, "b", &taken, &e);
 	lan_hosts_sweep(only_second, NULL);
 	snprintf(path, sizeof(path), "%s/00-16-3e-00-00-01", names);
 	CHECK(access(path, F_OK));

@@ -183,7 +183,7 @@ static int publish(struct session *s, struct guest *g, const struct definition *
 		devices_cancel(d, waits);
 		return session_store_error(e, rc, "writing the guest's nodes");
 	}
-	rc = devices_wait(d, g->domid, waits, e);
+	rc = devices_wait(s, d, g->domid, waits, e);
 	if (rc)
 		return rc;
 	rc = store_introduce(s->store, (uint16_t)g->domid, built->store_gfn, built->store_port);

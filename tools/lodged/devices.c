@@ -73,9 +73,9 @@ static int check_disk(struct check *c, const struct disk *d, struct err *e)
 	key = claim_disk_key(&id);
 	rc = registry_claim(c->g, c->claim, &key, disk_mode(d), d->target, e);
 	/* A shared disk may be in use by whomever; one of a guest that runs is, by itself. */
-	if (rc || d->shared || (c->g && !c->claim))
-		return rc;
-	return block_check_free(d->target, &id, !d->readonly, e);
+	if (!rc && !d->shared && !(c->g && !c->claim))
+		rc = block_check_free(d->target, &id, !d->readonly, e);
+	return rc ? rc : block_check_open(d->target, &id, d->readonly, e);
 }
 
 static int check_nic(struct check *c, size_t i, struct err *e)
@@ -101,7 +101,7 @@ static int check_nic(struct check *c, size_t i, struct err *e)
 	if (n->script)
 		return script_find(n->script, path, sizeof(path), e);
 	if (!n->bridge)
-		return lan_bridge(e) ? 0 : -e->error;
+		return lan_bridge(e) ? lan_check(n->mac, n->ip, e) : -e->error;
 	if (!net_index(n->bridge))
 		return err_set(e, ENODEV, "no-bridge",
 			"there is no bridge %s; make it with `ip link add %s type bridge`, or leave bridge= out for the "
@@ -177,7 +177,7 @@ int devices_attach(const struct definition *d, const char *uuid, struct devices 
 			continue;
 		out->bridges[i] = lan_bridge(e);
 		out->guarded[i] = true;
-		rc = out->bridges[i] ? lan_attach(n->mac, named ? NULL : d->name, e) : -e->error;
+		rc = out->bridges[i] ? lan_attach(n->mac, n->ip, named ? NULL : d->name, e) : -e->error;
 		named = true;
 	}
 	return rc;
@@ -226,29 +226,29 @@ static bool bound(const struct hub_wait *w)
 	return !strcmp(state, "InitWait\n");
 }
 
-static int run_block_script(const struct disk *d, int domid, struct err *e)
+static int run_block_script(struct session *s, const struct disk *d, int domid, struct err *e)
 {
 	char path[96];
 
 	snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd/%d/%d", nodes_backend(), domid, definition_vdev_number(d->vdev));
-	return script_run(d->script, SCRIPT_BLOCK_ADD, path, NULL, e);
+	return script_run(s, d->script, SCRIPT_BLOCK_ADD, path, NULL, e);
 }
 
-static int wait_disk(const struct disk *d, int domid, struct hub_wait *w, struct err *e)
+static int wait_disk(struct session *s, const struct disk *d, int domid, struct hub_wait *w, struct err *e)
 {
 	if (!d->target)
 		return 0;
 	if (!hub_wait(w, CONNECT_PATIENCE_OURS, bound))
 		return err_set(e, ETIMEDOUT, "bad-disk", "the kernel's disk backend does not take %s: does `dmesg` of Domain 0 say why?", d->vdev);
-	return d->script ? run_block_script(d, domid, e) : 0;
+	return d->script ? run_block_script(s, d, domid, e) : 0;
 }
 
-int devices_wait(const struct definition *d, int domid, struct hub_wait *waits, struct err *e)
+int devices_wait(struct session *s, const struct definition *d, int domid, struct hub_wait *waits, struct err *e)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < d->ndisks && !rc; i++)
-		rc = wait_disk(&d->disks[i], domid, &waits[d->nnics + i], e);
+		rc = wait_disk(s, &d->disks[i], domid, &waits[d->nnics + i], e);
 	for (size_t i = 0; i < d->nnics && !rc; i++) {
 		if (!hub_wait(&waits[i], d->nics[i].script ? CONNECT_PATIENCE : CONNECT_PATIENCE_OURS, NULL))
 			rc = err_set(e, ETIMEDOUT, "bad-network",

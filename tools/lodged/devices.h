@@ -33,7 +33,7 @@ void devices_free(struct devices *dev);
  */
 struct hub_wait *devices_begin(const struct definition *d, int domid);
 void devices_cancel(const struct definition *d, struct hub_wait *waits);
-int devices_wait(const struct definition *d, int domid, struct hub_wait *waits, struct err *e);
+int devices_wait(struct session *s, const struct definition *d, int domid, struct hub_wait *waits, struct err *e);
 
 /* Take all devices of a domain down, and wait until the kernel has let go of them. domid -1: it has got none yet. d may be NULL. */
 void devices_remove(struct session *s, int domid, const char *uuid, const struct definition *d);

@@ -81,18 +81,18 @@ static struct device *list(struct session *s, int domid, const char *type, struc
 	return grown ? grown : devices;
 }
 
-static void run_script(int domid, const struct device *d)
+static void run_script(struct session *s, int domid, const struct device *d)
 {
 	char path[96], vif[32];
 	struct err e;
 
 	snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%d/%d", nodes_backend(), d->type, domid, d->id);
 	snprintf(vif, sizeof(vif), "vif%d.%d", domid, d->id);
-	if (script_run(d->script, strcmp(d->type, "vif") ? SCRIPT_BLOCK_REMOVE : SCRIPT_VIF_OFFLINE, path, vif, &e))
+	if (script_run(s, d->script, strcmp(d->type, "vif") ? SCRIPT_BLOCK_REMOVE : SCRIPT_VIF_OFFLINE, path, vif, &e))
 		log_err("a device goes", &e);
 }
 
-static void finish(int domid, const char *uuid, struct device *d)
+static void finish(struct session *s, int domid, const char *uuid, struct device *d)
 {
 	char tag[BLOCK_TAG_MAX];
 
@@ -100,7 +100,7 @@ static void finish(int domid, const char *uuid, struct device *d)
 		log_line("the kernel does not let go of %s, which belongs to the guest %s", d->wait.key + strlen(PREFIX), uuid);
 	hub_end(&d->wait);
 	if (d->script)
-		run_script(domid, d);
+		run_script(s, domid, d);
 	if (d->dev && d->vdev) {
 		devices_tag(tag, uuid, d->vdev);
 		block_detach(d->dev, tag);
@@ -136,7 +136,7 @@ void devices_remove(struct session *s, int domid, const char *uuid, const struct
 		if (n && nodes_close_devices(s->store, domid))
 			log_line("the store does not take the end of domain %d's devices", domid);
 		for (size_t i = 0; i < n; i++)
-			finish(domid, uuid, &devices[i]);
+			finish(s, domid, uuid, &devices[i]);
 		free(devices);
 	} else {
 		vbds = 0;

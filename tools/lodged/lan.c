@@ -197,11 +197,34 @@ const char *lan_bridge(struct err *e)
 	return name;
 }
 
-int lan_attach(const char *mac, const char *name, struct err *e)
+/* The first IPv4 address of a definition's list; 0: there is none. */
+static uint32_t first_address(const char *ip)
+{
+	while (ip && *ip) {
+		size_t len = strcspn(ip, " ");
+		struct in_addr a;
+		char one[64];
+
+		snprintf(one, sizeof(one), "%.*s", (int)strcspn(ip, " /"), ip);
+		if (inet_pton(AF_INET, one, &a) == 1)
+			return ntohl(a.s_addr);
+		ip += len + strspn(ip + len, " ");
+	}
+	return 0;
+}
+
+int lan_check(const char *mac, const char *ip, struct err *e)
+{
+	uint32_t want = first_address(ip);
+
+	return want ? lan_hosts_check(mac, want, e) : 0;
+}
+
+int lan_attach(const char *mac, const char *ip, const char *name, struct err *e)
 {
 	struct dnsmasq d = dns();
 	bool taken_over = false;
-	int rc = lan_hosts_attach(mac, name, &taken_over, e);
+	int rc = lan_hosts_attach(mac, first_address(ip), name, &taken_over, e);
 
 	if (!rc && taken_over)
 		dnsmasq_reload(&d);

@@ -17,10 +17,12 @@ const char *lan_bridge(struct err *e);
 /* Its name whatever its state; NULL: it is switched off. */
 const char *lan_name(void);
 /*
- * An address for the MAC address: always the same, and known to DHCP; name (NULL: none) is resolved to it from now on.
- * "no-network": none is free.
+ * An address for the MAC address: always the same, and known to DHCP; name (NULL: none) is resolved to it from now on. ip: as in
+ * a definition (NULL: not given); the first of IPv4 in it is the address. "no-network": none is free; "bad-network": not that one.
  */
-int lan_attach(const char *mac, const char *name, struct err *e);
+int lan_attach(const char *mac, const char *ip, const char *name, struct err *e);
+/* Would it be given that address? ip may be NULL. */
+int lan_check(const char *mac, const char *ip, struct err *e);
 /* The name is not resolved any more; the address stays reserved. */
 void lan_detach(const char *mac);
 /* Names of guests that are not there (keep() does not want the MAC address) are forgotten. */

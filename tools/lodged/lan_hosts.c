@@ -190,15 +190,48 @@ int lan_hosts_open(uint32_t address, unsigned int prefix, const char *hosts, con
 	return slots ? 0 : err_set(e, ENOMEM, "internal", "out of memory");
 }
 
-static int attach(uint64_t mac, const char *name, bool *taken_over)
+static int check(uint64_t mac, uint32_t want, struct err *e)
+{
+	uint32_t slot = want - network;
+	char address[16], first[16], last[16], owner[18];
+
+	address_text(slot, address);
+	if (slot >= nslots || !usable(slot)) {
+		address_text(FIRST, first);
+		address_text(nslots - 2, last);
+		return err_set(e, EINVAL, "bad-network",
+			"ip=%s: a guest of the default network can have %s to %s but for Domain 0's; for another network, name a bridge",
+			address, first, last);
+	}
+	if (slots[slot].active && slots[slot].mac != mac) {
+		mac_text(slots[slot].mac, ':', owner);
+		return err_set(e, EADDRINUSE, "bad-network", "ip=%s: the guest with the MAC address %s has this address", address,
+			owner);
+	}
+	return 0;
+}
+
+int lan_hosts_check(const char *mac, uint32_t want, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = slots ? check(number(mac), want, e) : 0;
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static int attach(uint64_t mac, uint32_t want, const char *name, bool *taken_over)
 {
 	uint32_t slot = find(mac);
 	char text[600], mac_string[18], address[16];
-	bool fresh = !slot;
+	bool fresh = !slot || (want && slot != want - network);
 
-	*taken_over = false;
+	*taken_over = slot && fresh;
+	if (*taken_over)
+		slots[slot] = (struct slot){ 0 };
 	if (fresh)
-		slot = choose(mac);
+		slot = want ? want - network : choose(mac);
 	if (!slot)
 		return -EADDRNOTAVAIL;
 	address_text(slot, address);
@@ -220,13 +253,19 @@ static int attach(uint64_t mac, const char *name, bool *taken_over)
 	return write_file(names_dir, mac, text);
 }
 
-int lan_hosts_attach(const char *mac, const char *name, bool *taken_over, struct err *e)
+int lan_hosts_attach(const char *mac, uint32_t want, const char *name, bool *taken_over, struct err *e)
 {
 	uint64_t n = number(mac);
 	int rc;
 
 	pthread_mutex_lock(&lock);
-	rc = n && slots ? attach(n, name, taken_over) : -EINVAL;
+	rc = n && slots ? 0 : -EINVAL;
+	if (!rc && want && check(n, want, e)) {
+		pthread_mutex_unlock(&lock);
+		return -e->error;
+	}
+	if (!rc)
+		rc = attach(n, want, name, taken_over);
 	pthread_mutex_unlock(&lock);
 	if (rc == -EADDRNOTAVAIL)
 		return err_set(e, EADDRNOTAVAIL, "no-network",

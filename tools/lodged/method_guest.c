@@ -156,7 +156,7 @@ static int rename_locked(struct session *s, struct guest *g, const char *name, s
 		rc = record_set_definition(s->store, g->uuid_text, d);
 		for (size_t i = 0; i < d->nnics && !rc; i++) {
 			if (!d->nics[i].bridge && !d->nics[i].script) {
-				lan_attach(d->nics[i].mac, name, e);
+				lan_attach(d->nics[i].mac, d->nics[i].ip, name, e);
 				break;
 			}
 		}

@@ -4,6 +4,7 @@
 #include <lodged/script.h>
 #include <lodged/spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +22,21 @@ int script_find(const char *name, char *path, size_t size, struct err *e)
 	return 0;
 }
 
-int script_run(const char *name, enum script_job job, const char *backend, const char *vif, struct err *e)
+/* It ended with a status that is not 0. Such scripts say why in the store. */
+static int failed(struct session *s, const char *path, const char *word, const char *backend, int status, struct err *e)
+{
+	char *why = store_read(s->store, "%s/hotplug-error", backend);
+
+	if (why && *why)
+		err_set(e, EIO, "script-failed", "the script `%s %s` says: %.300s", path, word, why);
+	else
+		err_set(e, EIO, "script-failed", "the script `%s %s` failed with status %d; its output is in " SCRIPT_LOG, path, word,
+			status);
+	free(why);
+	return -EIO;
+}
+
+int script_run(struct session *s, const char *name, enum script_job job, const char *backend, const char *vif, struct err *e)
 {
 	static const char *const words[] = { "online", "offline", "add", "remove" };
 	bool is_vif = job == SCRIPT_VIF_ONLINE || job == SCRIPT_VIF_OFFLINE;
@@ -43,8 +58,5 @@ int script_run(const char *name, enum script_job job, const char *backend, const
 			SCRIPT_PATIENCE);
 	if (rc < 0)
 		return err_set(e, -rc, "script-failed", "the script %s cannot be run: %s", path, strerror(-rc));
-	if (rc)
-		return err_set(e, EIO, "script-failed", "the script `%s %s` failed with status %d; its output is in " SCRIPT_LOG,
-			path, words[job], rc);
-	return 0;
+	return rc ? failed(s, path, words[job], backend, rc, e) : 0;
 }

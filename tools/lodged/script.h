@@ -4,6 +4,7 @@
 #define LODGED_SCRIPT_H
 
 #include <lib/err.h>
+#include <lodged/session.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,8 +14,8 @@ enum script_job { SCRIPT_VIF_ONLINE, SCRIPT_VIF_OFFLINE, SCRIPT_BLOCK_ADD, SCRIP
 int script_find(const char *name, char *path, size_t size, struct err *e);
 /*
  * backend: "/local/domain/0/backend/vif/3/0"; vif: the interface, or NULL. Waits for it, a minute at most. "script-failed":
- * says where its output is.
+ * says what the script has written to hotplug-error, or where its output is.
  */
-int script_run(const char *name, enum script_job job, const char *backend, const char *vif, struct err *e);
+int script_run(struct session *s, const char *name, enum script_job job, const char *backend, const char *vif, struct err *e);
 
 #endif

@@ -108,7 +108,7 @@ static void *script_thread(void *arg)
 
 	if (!session_open(&s, true, &e)) {
 		snprintf(path, sizeof(path), "/local/domain/%u/%s", nodes_backend(), v->path);
-		rc = script_run(v->script, SCRIPT_VIF_ONLINE, path, v->name, &e);
+		rc = script_run(&s, v->script, SCRIPT_VIF_ONLINE, path, v->name, &e);
 		finish(&s, v, rc, &e);
 		session_close(&s);
 	}
