@@ -245,6 +245,36 @@ TEST(files_of_another_network_and_nonsense_go)
 	remove_dirs();
 }
 
+TEST(stale_leases)
+{
+	struct dnsmasq d = { .dir = names };
+	bool taken;
+	char text[200], path[160];
+	struct err e;
+	FILE *f;
+
+	make_dirs();
+	CHECK(!dnsmasq_stale_leases(&d, true));		/* no file yet */
+	lan_hosts_attach("00:16:3e:00:00:01", 0x0a000009, NULL, &taken, &e);
+	lan_hosts_attach("00:16:3e:00:00:02", 0x0a000008, NULL, &taken, &e);
+	snprintf(path, sizeof(path), "%s/leases", names);
+	snprintf(text, sizeof(text), "17 00:16:3e:00:00:01 10.0.0.9 web *\n17 00:16:3e:00:00:02 10.0.0.8 * 01:02\n");
+	f = fopen(path, "w");
+	fputs(text, f);
+	fclose(f);
+	CHECK(!dnsmasq_stale_leases(&d, false));
+	/* The first goes, and a third one gets its address. */
+	lan_hosts_detach("00:16:3e:00:00:01");
+	lan_hosts_attach("00:16:3e:00:00:03", 0x0a000009, NULL, &taken, &e);
+	CHECK(dnsmasq_stale_leases(&d, false));
+	CHECK(contents(names, "leases", text));
+	CHECK(dnsmasq_stale_leases(&d, true));
+	CHECK(contents(names, "leases", "17 00:16:3e:00:00:02 10.0.0.8 * 01:02\n"));
+	CHECK(!dnsmasq_stale_leases(&d, true));
+	unlink(path);
+	remove_dirs();
+}
+
 static bool only_second(const char *mac, void *ctx)
 {
 	return !strcmp(mac, "00:16:3e:00:00:02");

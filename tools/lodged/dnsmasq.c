@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lodged/dnsmasq.h>
+#include <lodged/lan_hosts.h>
 #include <lodged/spawn.h>
 #include <poll.h>
 #include <signal.h>
@@ -135,6 +136,45 @@ static void stop(pid_t pid)
 	close(fd);
 }
 
+/* "EXPIRY MAC ADDRESS NAME CLIENT-ID": does the MAC address still have that address? */
+static bool lease_holds(const char *line)
+{
+	char mac[18], address[16];
+	struct in_addr a;
+
+	return sscanf(line, "%*s %17s %15s", mac, address) == 2 && inet_pton(AF_INET, address, &a) == 1 &&
+	       lan_hosts_address(mac) == ntohl(a.s_addr);
+}
+
+bool dnsmasq_stale_leases(const struct dnsmasq *d, bool drop)
+{
+	char path[300], temporary[320], *line = NULL;
+	bool stale = false, written;
+	size_t size = 0;
+	FILE *in, *out;
+
+	snprintf(path, sizeof(path), "%s/leases", d->dir);
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	out = drop ? fopen(temporary, "we") : NULL;
+	while (getline(&line, &size, in) > 0) {
+		if (!lease_holds(line))
+			stale = true;
+		else if (out)
+			fputs(line, out);
+	}
+	free(line);
+	fclose(in);
+	if (!out)
+		return stale;
+	written = !ferror(out);
+	if (!fclose(out) && written)
+		rename(temporary, path);
+	return stale;
+}
+
 int dnsmasq_start(const struct dnsmasq *d, struct err *e)
 {
 	char path[300], option[320], text[CONFIG_MAX], old[CONFIG_MAX];
@@ -149,13 +189,14 @@ int dnsmasq_start(const struct dnsmasq *d, struct err *e)
 		return err_set(e, -rc, "no-network", "the settings of the default network are too long");
 	pid = running(d, path);
 	read_small(path, old, sizeof(old));
-	if (pid && !strcmp(old, text)) {
+	if (pid && !strcmp(old, text) && !dnsmasq_stale_leases(d, false)) {
 		fd = open_pid(pid);
 		if (fd >= 0)
 			return fd;
 	}
 	if (pid)
 		stop(pid);
+	dnsmasq_stale_leases(d, true);
 	rc = write_config(path, text);
 	if (rc)
 		return err_set(e, -rc, "no-network", "cannot write %s: %s", path, strerror(-rc));

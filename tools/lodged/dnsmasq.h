@@ -4,6 +4,7 @@
 #define LODGED_DNSMASQ_H
 
 #include <lib/err.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct dnsmasq {
@@ -17,11 +18,16 @@ struct dnsmasq {
 /* The text of its configuration file. */
 int dnsmasq_config(const struct dnsmasq *d, char *text, unsigned long size);
 /*
- * One that runs with just this configuration, or a new one. A pidfd, which becomes readable when it ends; or -errno and a
+ * Leases that are none any more, since their addresses were given to others (lan_hosts.h): true if there are some. drop: they
+ * are removed from the file, which dnsmasq reads when it starts.
+ */
+bool dnsmasq_stale_leases(const struct dnsmasq *d, bool drop);
+/*
+ * One that runs with just this configuration and without stale leases, or a new one. A pidfd, which becomes readable when it ends; or -errno and a
  * message ("no-network").
  */
 int dnsmasq_start(const struct dnsmasq *d, struct err *e);
-/* Have it read all addresses anew. */
+/* Have it read all addresses anew. It keeps to its leases: with stale ones, it has to be started anew. */
 void dnsmasq_reload(const struct dnsmasq *d);
 
 #endif

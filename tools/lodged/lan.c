@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,6 +39,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static enum state state = OFF;
 static bool wanted;		/* somebody waits for another attempt */
+static int taken_over_fd = -1;	/* event: addresses were taken over from others */
 static struct err problem;	/* of the last attempt; with UP: what does not work all the same */
 static struct conf conf;
 
@@ -83,17 +85,25 @@ static int set_up(struct err *weak, struct err *e)
 	return rc;
 }
 
-/* Until dnsmasq ends. */
-static void supervise(int pidfd)
+/* Until dnsmasq ends (true), or has to be started anew, since it has leases of addresses that are others' now. */
+static bool supervise(int pidfd)
 {
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = taken_over_fd, .events = POLLIN } };
+	struct dnsmasq d = dns();
+	bool stale = false;
 	siginfo_t info;
+	eventfd_t count;
 
-	while (poll(&p, 1, -1) < 0 && errno == EINTR)
-		;
-	waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);	/* one taken over is not our child */
+	while (!stale && !p[0].revents) {
+		if (poll(p, 2, -1) < 0)
+			p[0].revents = p[1].revents = 0;
+		if (p[1].revents)
+			stale = !eventfd_read(taken_over_fd, &count) && dnsmasq_stale_leases(&d, false);
+	}
+	if (!stale)
+		waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);	/* one taken over is not our child */
 	close(pidfd);
-	log_line("dnsmasq has ended: starting it again");
+	return !stale;
 }
 
 static void wait_until_wanted(void)
@@ -131,7 +141,9 @@ static void *lan_thread(void *arg)
 		was_up = true;
 		set_state(UP, weak.error ? &weak : NULL);
 		clock_gettime(CLOCK_MONOTONIC, &started);
-		supervise(pidfd);
+		if (!supervise(pidfd))
+			continue;
+		log_line("dnsmasq has ended: starting it again");
 		clock_gettime(CLOCK_MONOTONIC, &ended);
 		pause = ended.tv_sec - started.tv_sec > RESTART_MAX ? 0 : pause ? pause * 2 : 1;
 		if (pause > RESTART_MAX)
@@ -155,6 +167,7 @@ void lan_start(const struct conf *c)
 	pthread_cond_init(&changed, &a);
 	if (!conf.network)
 		return;
+	taken_over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	set_state(PENDING, NULL);
 	rc = pthread_create(&t, NULL, lan_thread, NULL);
 	if (rc) {
@@ -226,8 +239,10 @@ int lan_attach(const char *mac, const char *ip, const char *name, struct err *e)
 	bool taken_over = false;
 	int rc = lan_hosts_attach(mac, first_address(ip), name, &taken_over, e);
 
-	if (!rc && taken_over)
+	if (!rc && taken_over) {
 		dnsmasq_reload(&d);
+		eventfd_write(taken_over_fd, 1);
+	}
 	return rc;
 }
 
