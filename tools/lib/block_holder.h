@@ -15,7 +15,10 @@ enum block_holder {
 	HOLDER_OTHER,
 };
 
-/* open() with O_CLOEXEC and O_NONBLOCK, which waits up to a second while somebody asks who has the file, as block_check_free() does. */
+/*
+ * open() with O_CLOEXEC and O_NONBLOCK, which waits up to a second while somebody asks who has the file, as block_check_free()
+ * does.
+ */
 int block_open(const char *path, int flags);
 
 /* Who has it, as the end of a sentence ("is mounted on /srv") in text. */

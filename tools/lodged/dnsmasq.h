@@ -23,8 +23,8 @@ int dnsmasq_config(const struct dnsmasq *d, char *text, unsigned long size);
  */
 bool dnsmasq_stale_leases(const struct dnsmasq *d, bool drop);
 /*
- * One that runs with just this configuration and without stale leases, or a new one. A pidfd, which becomes readable when it ends; or -errno and a
- * message ("no-network").
+ * One that runs with just this configuration and without stale leases, or a new one. A pidfd, which becomes readable when it
+ * ends; or -errno and a message ("no-network").
  */
 int dnsmasq_start(const struct dnsmasq *d, struct err *e);
 /* Have it read all addresses anew. It keeps to its leases: with stale ones, it has to be started anew. */

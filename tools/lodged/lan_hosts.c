@@ -200,7 +200,8 @@ static int check(uint64_t mac, uint32_t want, struct err *e)
 		address_text(FIRST, first);
 		address_text(nslots - 2, last);
 		return err_set(e, EINVAL, "bad-network",
-			"ip=%s: a guest of the default network can have %s to %s but for Domain 0's; for another network, name a bridge",
+			"ip=%s: a guest of the default network can have %s to %s but for Domain 0's; for another network, "
+			"name a bridge",
 			address, first, last);
 	}
 	if (slots[slot].active && slots[slot].mac != mac) {

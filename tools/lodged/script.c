@@ -30,8 +30,8 @@ static int failed(struct session *s, const char *path, const char *word, const c
 	if (why && *why)
 		err_set(e, EIO, "script-failed", "the script `%s %s` says: %.300s", path, word, why);
 	else
-		err_set(e, EIO, "script-failed", "the script `%s %s` failed with status %d; its output is in " SCRIPT_LOG, path, word,
-			status);
+		err_set(e, EIO, "script-failed", "the script `%s %s` failed with status %d; its output is in " SCRIPT_LOG, path,
+			word, status);
 	free(why);
 	return -EIO;
 }
