@@ -95,6 +95,7 @@ TEST(dnsmasq_text)
 	CHECK(strstr(text, "\ninterface=lodge0\n"));
 	CHECK(strstr(text, "\ndhcp-range=10.145.64.0,static,255.255.252.0,"));
 	CHECK(strstr(text, "\ndhcp-ignore-names\n"));
+	CHECK(strstr(text, "\nquiet-dhcp\n"));
 	CHECK_EQ(dnsmasq_config(&d, text, 100), -ENAMETOOLONG);
 }
 

@@ -49,14 +49,14 @@ int dnsmasq_config(const struct dnsmasq *d, char *text, unsigned long size)
 	inet_ntop(AF_INET, &mask, netmask, sizeof(netmask));
 	/*
 	 * Only who is in the list of hosts gets an address, at once (no-ping), and for as long as it wants. Names come from
-	 * the manager alone: a guest that calls itself like another one is not listened to.
+	 * the manager alone: a guest that calls itself like another one is not listened to. It cannot fill the log with requests.
 	 */
 	n = snprintf(text, size,
 		"# Written by lodged; changes are overwritten.\n"
 		"user=%s\ninterface=%s\nexcept-interface=lo\nbind-dynamic\nno-hosts\n"
 		"pid-file=%s/dnsmasq.pid\ndhcp-leasefile=%s/leases\n"
-		"dhcp-range=%s,static,%s,12h\ndhcp-hostsdir=%s\ndhcp-authoritative\ndhcp-rapid-commit\ndhcp-ignore-names\nno-"
-		"ping\ndhcp-lease-max=65536\n"
+		"dhcp-range=%s,static,%s,12h\ndhcp-hostsdir=%s\ndhcp-authoritative\ndhcp-rapid-commit\ndhcp-ignore-names\n"
+		"no-ping\nquiet-dhcp\ndhcp-lease-max=65536\n"
 		"hostsdir=%s\nexpand-hosts\ndomain=%s\nlocal=/%s/\ndomain-needed\nbogus-priv\n",
 		user(), d->bridge, d->dir, d->dir, net, netmask, d->hosts, d->names, d->domain, d->domain);
 	return n < 0 || (unsigned long)n >= size ? -ENAMETOOLONG : 0;
