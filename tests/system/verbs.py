@@ -38,9 +38,11 @@ def life(t):
     lodge(m, 'pause', 'web')
     paused = guests(m)['web']
     check_equal((paused['state'], paused['flags'][2]), ('paused', 'p'), 'state when paused')
+    check_equal(lodge_json(m, 'vcpu-list', 'web')['guests'][0]['vcpus'][0]['state'], 'paused', 'state of its vCPU')
     m.sh('sleep 1')
     check_equal(guests(m)['web']['cpu_time_ns'], paused['cpu_time_ns'], 'processor time of a paused guest')
     lodge(m, 'unpause', 'web')
+    check(lodge_json(m, 'vcpu-list', 'web')['guests'][0]['vcpus'][0]['state'] in ('running', 'runnable', 'blocked'), 'state of its vCPU')
     in_guest(m, 'web', 'true')
 
     lodge(m, 'rename', 'web', 'shop')

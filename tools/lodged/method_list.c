@@ -164,7 +164,8 @@ static void cpus_text(const uint8_t *bits, uint32_t limit, char *text, size_t si
 		snprintf(text, size, "none");
 }
 
-static json_t *vcpu_json(struct session *s, int domid, uint32_t vcpu, uint32_t limit)
+/* paused: its domain is. */
+static json_t *vcpu_json(struct session *s, int domid, bool paused, uint32_t vcpu, uint32_t limit)
 {
 	uint8_t hard[CPU_BITS / 8] = { 0 }, soft[CPU_BITS / 8] = { 0 };
 	struct xen_domctl_getvcpuinfo v;
@@ -176,11 +177,13 @@ static json_t *vcpu_json(struct session *s, int domid, uint32_t vcpu, uint32_t l
 	j = json_pack("{s:i, s:s, s:s, s:I}", "vcpu", (int)vcpu, "state",
 		!v.online   ? "offline"
 		: v.running ? "running"
+		: paused    ? "paused"
 		: v.blocked ? "blocked"
-			    : "paused",
+			    : "runnable",
 		"flags",
 		!v.online   ? "--p"
 		: v.running ? "r--"
+		: paused    ? "--p"
 		: v.blocked ? "-b-"
 			    : "---",
 		"cpu_time_ns", (json_int_t)v.cpu_time);
@@ -203,7 +206,8 @@ static json_t *vcpus_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 
 	hv_physinfo(s->hv, &info);
 	for (uint32_t v = 0; v <= i->max_vcpu_id; v++)
-		json_array_append_new(vcpus, vcpu_json(s, i->domain, v, info.nr_cpus < CPU_BITS ? info.nr_cpus : CPU_BITS));
+		json_array_append_new(vcpus, vcpu_json(s, i->domain, i->flags & XEN_DOMINF_paused, v,
+						       info.nr_cpus < CPU_BITS ? info.nr_cpus : CPU_BITS));
 	target_name(s, i->domain, name);
 	j = json_pack("{s:i, s:o}", "domid", i->domain, "vcpus", vcpus);
 	if (*name)
