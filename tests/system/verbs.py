@@ -161,3 +161,19 @@ def hundred_times(t):
     check_dom0_healthy(m)
     if t.ours:
         audit(m)
+
+
+@test(timeout=300)
+def looked_at_all_the_time(t):
+    """Guests come and go while somebody asks for lists without end: every answer is one, and the manager stays as it was."""
+    m = boot(t, files={'tiny.elf': TINY})
+    define(m, 'tiny', **SMALL)
+    pid = m.sh('pidof lodged')
+    m.sh('''
+        (while [ ! -e /tmp/stop ]; do
+            for verb in vcpu-list list uptime 'list -l'; do lodge $verb >/dev/null || echo "$verb failed"; done
+        done) >/tmp/looks 2>&1 &
+        for i in $(seq 20); do lodge create -q tiny && lodge destroy tiny || exit 1; done
+        touch /tmp/stop; wait''', 200)
+    check_equal(m.sh('cat /tmp/looks'), '', 'what the lists said')
+    check_equal(m.sh('pidof lodged'), pid, 'the manager')

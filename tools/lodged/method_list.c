@@ -43,6 +43,12 @@ static const char *state_text(const xen_domctl_getdomaininfo_t *i)
 	return i->flags & XEN_DOMINF_running ? "running" : "blocked";
 }
 
+static uint32_t vcpu_count(const xen_domctl_getdomaininfo_t *i)
+{
+	/* One that is just being made has none. */
+	return i->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : i->max_vcpu_id + 1;
+}
+
 static uint64_t start_time(struct session *s, const char *uuid)
 {
 	uint64_t t;
@@ -63,7 +69,7 @@ static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 	j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:b}", "domid", i->domain, "uuid", uuid,
 		      "type", i->flags & XEN_DOMINF_hvm_guest ? "hvm" : "pv", "state", state_text(i), "flags", flags,
 		      "memory_kib", (json_int_t)i->tot_pages * PAGE_KIB, "maxmem_kib", (json_int_t)(i->max_pages * PAGE_KIB),
-		      "vcpus", (int)i->nr_online_vcpus, "maxvcpus", (int)i->max_vcpu_id + 1, "cpu_time_ns", (json_int_t)i->cpu_time,
+		      "vcpus", (int)i->nr_online_vcpus, "maxvcpus", (int)vcpu_count(i), "cpu_time_ns", (json_int_t)i->cpu_time,
 		      "managed", g != NULL);
 	registry_put(g);
 	if (!j)
@@ -205,7 +211,7 @@ static json_t *vcpus_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 	char name[256];
 
 	hv_physinfo(s->hv, &info);
-	for (uint32_t v = 0; v <= i->max_vcpu_id; v++)
+	for (uint32_t v = 0; v < vcpu_count(i); v++)
 		json_array_append_new(vcpus, vcpu_json(s, i->domain, i->flags & XEN_DOMINF_paused, v,
 						       info.nr_cpus < CPU_BITS ? info.nr_cpus : CPU_BITS));
 	target_name(s, i->domain, name);
