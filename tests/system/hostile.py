@@ -26,6 +26,13 @@ def others_live(m, during):
     m.sh('xenstore-write /tool/test 1 && xenstore-rm /tool/test')
 
 
+def fill_pool(m):
+    """The manager keeps the connections to the store that it needed at once: have it need more than it keeps. A guest that takes no
+    sysrq is waited for."""
+    create(m, 'plain', up='Hello from', **{**HOSTILE, 'disk': None, 'vif': None})
+    m.sh('for i in $(seq 10); do lodge sysrq plain h >/dev/null 2>&1 & done; wait; lodge destroy plain', 200)
+
+
 def together(m, tricks):
     """Each in a guest of its own, at the same time, until all have shown what they can."""
     for trick in tricks:
@@ -54,6 +61,7 @@ def backends_and_store(t):
         others_live(m, 'deaths')
         together(m, STORE)
         together(m, RINGS)
+    fill_pool(m)
     # Tables of Domain 0 grow when more is in use at once than ever before, and stay; what gets lost is lost each time.
     before = None
     for _ in range(4):
