@@ -12,18 +12,25 @@
 #define BUFFERS	4
 #define SLOTS	32
 
-static char page[PAGE_SIZE] __attribute__((aligned(4096)));
+static char pages[2][PAGE_SIZE] __attribute__((aligned(4096)));
 static char buffers[BUFFERS][PAGE_SIZE] __attribute__((aligned(4096)));
-static struct blkif_sring *const ring = (void *)page;
+static struct blkif_sring *ring;
 static struct frontend vbd = { .path = DEVICE };
 static u32 produced;
 
+/*
+ * Another page each time: late responses would make nonsense of the new indices, and Linux's backend, which then refuses the
+ * ring, complains in its log (WARN in xen_blkif_disconnect()) of a count that is wrong by its own doing.
+ */
 static void offer_ring(void)
 {
-	memset(page, 0, sizeof(page));
+	static u32 times;
+
+	ring = (void *)pages[times++ % 2];
+	memset(ring, 0, PAGE_SIZE);
 	SHARED_RING_INIT(ring);
 	produced = 0;
-	grant(REF, page);
+	grant(REF, ring);
 	for (u32 i = 0; i < BUFFERS; i++)
 		grant(REF + 1 + i, buffers[i]);
 	frontend_number(&vbd, "ring-ref", REF);
