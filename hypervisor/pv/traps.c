@@ -31,6 +31,7 @@
 #define ERROR_EXT		BIT(0)
 #define ERROR_IDT		BIT(1)
 
+#define INSN_INT3		0xcc
 #define DR6_DEFAULT		0xffff0ff0UL
 #define VECTOR_INT80		0x80
 
@@ -109,6 +110,36 @@ static void debug_trap(void)
 	pv->dr[6] = (pv->dr[6] | (dr6 & ~DR6_DEFAULT)) & (dr6 | ~DR6_DEFAULT);
 	local_irq_enable();
 	pv_inject_trap(X86_DB, 0);
+}
+
+/*
+ * QEMU's software emulation (before 8.1) can go on executing an INT3 that another processor has replaced: it had read the old byte for its
+ * translation when the new one was written. Linux, which patches itself in this way, finds another instruction at the place and returns to
+ * it, for ever. A write to the page, which changes nothing, makes QEMU translate it anew. To a processor this is nothing, and rare.
+ */
+static void refresh_code(u64 va)
+{
+	struct vcpu *v = current;
+	mfn_t m;
+	pte_t e;
+	u8 byte;
+
+	if (copy_from_guest(&byte, (const void *)va, 1) || byte == INSN_INT3)
+		return;
+	e = pt_lookup(v->domain, paddr_to_mfn(paddr(v->pv->cr3)), va, 1, NULL);
+	if (!pte_present(e))
+		return;
+	m = pte_mfn(e);
+	if (!get_frame(m, v->domain))
+		return;
+	__asm__ volatile("lock orb $0, %0" : "+m"(*((u8 *)mfn_to_virt(m) + va % PAGE_SIZE)));
+	put_frame(m);
+}
+
+static void breakpoint(const struct cpu_user_regs *regs)
+{
+	refresh_code(regs->rip - 1);
+	pv_inject_soft_int(X86_BP, 1);
 }
 
 /* --- page faults --- */
@@ -268,8 +299,10 @@ static void guest_trap(struct cpu_user_regs *regs)
 			pv_inject_trap(X86_UD, 0);
 		break;
 	case X86_BP:
+		breakpoint(regs);
+		break;
 	case X86_OF:
-		pv_inject_soft_int((u8)vector, 1);
+		pv_inject_soft_int(X86_OF, 1);
 		break;
 	case VECTOR_INT80:
 		pv_inject_soft_int(VECTOR_INT80, 2);

@@ -76,6 +76,7 @@ def backends_and_store(t):
     check_equal(m.sh('sha256sum -c /tmp/prey.sum').strip(), '/tmp/prey.img: OK', 'the disk')
     in_guest(m, 'good', 'touch /tmp/stop; wait')
     lodge(m, 'shutdown', '-w', 'good')
-    check_dom0_healthy(m)
+    # The stock blkback counts wrongly when a guest's second connection fails half-way; it warns, and does not mind.
+    check_dom0_healthy(m, known='xen_blkif_disconnect')
     if t.ours:
         audit(m)

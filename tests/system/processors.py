@@ -74,3 +74,13 @@ def nmi_under_load(t):
     check('NMI, reason bits' in m.sh('hvctl log'), 'no NMI has arrived')
     check(int(m.sh("awk '/^ *NMI:/ { print $2 }' /proc/interrupts")) > 0, 'Domain 0 has not been told')
     audit(m)
+
+
+@test()
+def self_patching(t):
+    """A kernel that patches its code under the feet of its other processors goes on. (QEMU's emulation can get stuck in that; see refresh_code().)"""
+    m = t.boot_dom0(cpus=2)
+    m.sh('''yes >/dev/null & for i in $(seq 400); do
+        echo 1 >/proc/sys/kernel/sched_schedstats; echo 0 >/proc/sys/kernel/sched_schedstats
+    done; kill $!''', 250)
+    check_dom0_healthy(m)
