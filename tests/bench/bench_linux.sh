@@ -3,7 +3,7 @@
 # guest's first process, destroy.
 make_bridge
 dd if=/dev/zero of=/tmp/disk.img bs=1M count=64 2>/dev/null
-warm /files/* /boot/vmlinuz /boot/guest.gz
+warm /files/vmlinux /boot/vmlinuz /boot/guest.gz
 
 measure() {
 	timed create linux
