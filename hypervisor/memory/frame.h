@@ -59,6 +59,7 @@ typedef struct { u64 v; } frame_t;
 #define FRAME_ALLOCATED		BIT(47)
 #define FRAME_SHARED		BIT(48)
 #define FRAME_OWNER_SHIFT	49
+#define FRAME_OWNER_MASK	(~0UL << FRAME_OWNER_SHIFT)
 
 /* First frame number past the table. */
 extern u64 frame_table_end;

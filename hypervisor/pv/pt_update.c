@@ -11,23 +11,24 @@
 
 pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
 {
+	u64 word = (u64)d->id << FRAME_OWNER_SHIFT | (u64)FRAME_L4 << FRAME_TYPE_SHIFT;
+	unsigned shift = PT_SHIFT(4), last = PT_SHIFT(level);
 	mfn_t t = l4;
 
+	if (pt_hyp_slot(4, PT_INDEX(va, 4)))
+		return (pte_t){ 0 };
 	/*
 	 * No lock: below a table that somebody references everything is valid. If the tables change under us we may follow
 	 * a frame that is no table any more, hence the look at its word; what we find is then as good as any answer, and
 	 * whoever uses it takes references.
 	 */
-	for (unsigned l = 4;; l--) {
-		frame_t f = frame_read(t);
+	for (;;) {
 		pte_t e;
 
-		if (frame_owner(f) != d->id || frame_type(f) != (enum frame_type)l)
+		if ((frame_read(t).v ^ word) & (FRAME_OWNER_MASK | FRAME_TYPE_MASK))
 			return (pte_t){ 0 };
-		e.v = READ_ONCE(pt_table(t)[PT_INDEX(va, l)].v);
-		if (pt_hyp_slot(l, PT_INDEX(va, l)))
-			return (pte_t){ 0 };
-		if (l == level) {
+		e.v = READ_ONCE(pt_table(t)[va >> shift & (PT_ENTRIES - 1)].v);
+		if (shift == last) {
 			if (out_table)
 				*out_table = t;
 			return e;
@@ -35,6 +36,9 @@ pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_t
 		if (!pte_present(e))
 			return (pte_t){ 0 };
 		t = pte_mfn(e);
+		/* The types of tables are numbered by level. */
+		word -= 1UL << FRAME_TYPE_SHIFT;
+		shift -= PT_SHIFT(2) - PT_SHIFT(1);
 	}
 }
 

@@ -169,16 +169,27 @@ static s_time_t turn_end(const struct sched_cpu *c, s_time_t now)
 	return left == STIME_MAX ? when : min(when, now + left);
 }
 
-/* Something has been queued: let the CPU look at it now, or at the right time. */
-static void notice(struct sched_cpu *c)
+/* Bill curr, not the idle vCPU, for what it has run. From another CPU, whose clock may be a little behind, too. */
+static void bill(struct sched_cpu *c, s_time_t now)
 {
-	s_time_t now, when;
+	s_time_t ran = now - c->charged;
+
+	if (ran <= 0)
+		return;
+	sched_policy->charge(c, c->curr->sched, ran);
+	sched_cap_charge(c->curr->domain, ran, now);
+	c->charged = now;
+}
+
+/* Something has been queued: let the CPU look at it now, or at the right time. */
+static void notice(struct sched_cpu *c, s_time_t now)
+{
+	s_time_t when;
 
 	if (is_idle_vcpu(c->curr)) {
 		reschedule(c);
 		return;
 	}
-	now = time_now();
 	when = turn_end(c, now);
 	if (when <= now)
 		reschedule(c);
@@ -188,6 +199,8 @@ static void notice(struct sched_cpu *c)
 
 void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags)
 {
+	s_time_t now;
+
 	for (;;) {
 		unsigned cpu = select_cpu(v);
 
@@ -202,8 +215,12 @@ void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64
 			return;
 		}
 	}
+	now = time_now();
+	/* Alone it may have run for long without being billed; the policy's clock stands still meanwhile. */
+	if (!is_idle_vcpu(c->curr))
+		bill(c, now);
 	sched_enqueue(c, v, why);
-	notice(c);
+	notice(c, now);
 	sched_unlock(c, flags);
 }
 
@@ -321,9 +338,7 @@ static struct vcpu *choose(struct sched_cpu *c, s_time_t now)
 	bool stays = false;
 
 	if (!is_idle_vcpu(prev)) {
-		sched_policy->charge(c, s, now - c->charged);
-		sched_cap_charge(prev->domain, now - c->charged, now);
-		c->charged = now;
+		bill(c, now);
 		stays = vcpu_runnable(prev) && sched_allowed(prev, c->cpu);
 		balance(c, now);
 		if (stays && !s->yielded && sched_policy->deadline(c, now) > now)

@@ -1,23 +1,41 @@
 # SPDX-License-Identifier: MIT
-# The 4 MiB guest: create when 0, 1, 9 and 49 others are there, what each costs in memory, and destroy.
+# The 4 MiB guest: create when 0, 1, 9 and 49 others are there, what each costs in memory, list, and destroy.
 count=50
 for i in $(seq $count); do
 	define tiny$i /files/tiny.elf 4 ''
 done
+warm /files/tiny.elf
+# The first use of everything, before memory is counted.
+timed create tiny1
+result create_the_first_ever $elapsed ms
+wait_text tiny1 tiny
+destroy tiny1
 free=$(free_kib)
 used=$(dom0_used_kib)
+warm /files/tiny.elf
 for i in $(seq $count); do
 	timed create tiny$i
-	case $i in 1|2|10|50) result create_tiny_$i $elapsed ms ;; esac
+	case $i in 1|2|10|50) result create_$i $elapsed ms ;; esac
 done
-result hypervisor_memory_per_guest $((($free - $(free_kib)) / count - 4096)) KiB
+result hypervisor_memory_per_guest $(((free - $(free_kib)) / count - 4096)) KiB
 result domain_0_memory_per_guest $((($(dom0_used_kib) - used) / count)) KiB
+warm /files/tiny.elf
+$TOOL list >/dev/null
 timed $TOOL list >/dev/null
-result list_50 $elapsed ms
-timed $TOOL destroy tiny50
-result destroy_tiny_50 $elapsed ms
+result list_of_50 $elapsed ms
+timed destroy tiny50
+result destroy_50 $elapsed ms
+start
 for i in $(seq 2 49); do
-	$TOOL destroy tiny$i
+	destroy tiny$i
 done
-timed $TOOL destroy tiny1
-result destroy_tiny_1 $elapsed ms
+stop
+result destroy_48 $elapsed ms
+timed destroy tiny1
+result destroy_the_last $elapsed ms
+# From the command to the guest's own first word.
+start
+create tiny1
+wait_text tiny1 tiny
+stop
+result create_to_first_output $elapsed ms

@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: MIT
-# What the benches share, in either Domain 0. The side defines TOOL (lodge or xl), free_kib, and wait_text.
+# What the benches share, in either Domain 0. The side defines TOOL (lodge or xl), DEFINITIONS and free_kib.
+# Nothing here polls while something is measured: there is one processor, and who polls takes it from who works.
+
+fail() {
+	echo "failed: $*" >&2
+	exit 1
+}
 
 # A clock in microseconds; reading it starts no process.
 now() {
 	clock=${EPOCHREALTIME%.*}${EPOCHREALTIME#*.}
 }
 
-# timed COMMAND...: $elapsed in milliseconds.
-timed() {
+# Between start and stop: $elapsed in milliseconds.
+start() {
 	now; begin=$clock
-	"$@" || { echo "failed: $*" >&2; exit 1; }
+}
+
+stop() {
 	now; elapsed=$(((clock - begin) / 1000)).$(printf %03d $(((clock - begin) % 1000)))
+}
+
+timed() {
+	start
+	"$@" || fail "$*"
+	stop
 }
 
 result() {
@@ -23,14 +37,41 @@ define() {
 		printf 'name = "%s"\nkernel = "%s"\nmemory = %s\nextra = "%s"\n' "$1" "$2" "$3" "$4"
 		shift 4
 		[ $# -eq 0 ] || printf '%s\n' "$@"
-	} >"$DEFINITIONS/$name_prefix$1"
+	} >"$DEFINITIONS/${file_name:-$1}"
 }
 
 create() {
-	$TOOL create "$DEFINITIONS/$1" >/dev/null
+	$TOOL create "$DEFINITIONS/$1" >/dev/null || fail "create $1"
 }
 
+destroy() {
+	$TOOL destroy "$1" || fail "destroy $1"
+}
+
+# Wait until the guest's console shows the text. An input that never ends is what keeps a console open.
+wait_text() {
+	[ -p /tmp/shown ] || mkfifo /tmp/shown /tmp/never
+	$TOOL console "$1" <>/tmp/never >/tmp/shown 2>/dev/null &
+	viewer=$!
+	grep -aqm 1 "$2" /tmp/shown || fail "the console of $1 ended without '$2'"
+	kill $viewer 2>/dev/null || true
+	wait $viewer || true
+}
+
+# A bridge of Domain 0's own with the address 10.9.0.1; guests there are not looked after by anybody.
+make_bridge() {
+	brctl addbr bench0
+	ip addr add 10.9.0.1/24 dev bench0
+	ip link set bench0 up
+}
+
+# What is read often is in memory before anything is timed.
+warm() {
+	cat "$@" >/dev/null
+}
+
+# What Domain 0 has in use and cannot give back, in KiB.
 dom0_used_kib() {
 	sync; echo 3 >/proc/sys/vm/drop_caches
-	awk '/MemAvailable/ { a = $2 } END { print -a }' /proc/meminfo
+	awk '/^MemTotal/ { total = $2 } /^MemAvailable/ { print total - $2 }' /proc/meminfo
 }

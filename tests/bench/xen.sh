@@ -1,38 +1,41 @@
 # SPDX-License-Identifier: MIT
-# Xen's side: Debian's tools from a disk of their own, in a chroot, where the same busybox runs the same bench.
+# Xen's side: Debian's tools from a disk of their own, in a chroot, where the same busybox runs the same bench. The daemons are
+# started as Debian's own service does it. Lodge's daemons do not run: its disk is not at /usr.
 set -e
+for dir in /mnt /files /lodge; do mkdir -p $dir; done
 mount -t ext4 /dev/disk/peer /mnt
-for dir in proc sys dev; do mount -o rbind /$dir /mnt/$dir; done
+mount -t ext4 -o ro /dev/disk/files /files
+mount -t ext4 -o ro /dev/disk/boot /lodge
+# Debian's own /run first: what is bound below /dev and /proc comes along.
 mount -t tmpfs tmpfs /mnt/run
-mkdir -p /mnt/run/lock /mnt/run/xen /mnt/var/log/xen /mnt/var/lib/xen /mnt/srv/bin /mnt/srv/boot /mnt/files
+mount -t tmpfs tmpfs /mnt/tmp
+for dir in proc sys dev; do mount -o rbind /$dir /mnt/$dir; done
+mkdir -p /mnt/run/lock /mnt/run/xen /mnt/run/xenstored /mnt/var/log/xen /mnt/var/lib/xen /mnt/srv/bin /mnt/files
 mount -o bind /bin /mnt/srv/bin
-mount -o bind /usr/boot /mnt/srv/boot
-mount -t ext4 -o ro /dev/disk/files /mnt/files
-ln -sfn srv/boot /mnt/boot.new && rm -rf /mnt/boot && mv /mnt/boot.new /mnt/boot
-# The hotplug scripts want what udev makes.
-ln -sf /proc/self/fd /dev/fd
-ln -sf /proc/self/fd/0 /dev/stdin
-chroot /mnt /bin/bash -ec '
-	lib=/usr/lib/xen-4.17/bin
-	$lib/xenstored --pid-file /run/xenstored.pid
-	$lib/xen-init-dom0 >/dev/null
-	$lib/xenconsoled --pid-file /run/xenconsoled.pid'
-cat >/mnt/srv/bench.sh <<'END'
+mount -o bind /files /mnt/files
+mount -o bind /lodge/boot /mnt/boot
+# What udev makes: the hotplug scripts want it.
+ln -sfn /proc/self/fd /dev/fd
+for i in 0:stdin 1:stdout 2:stderr; do ln -sf /proc/self/fd/${i%:*} /dev/${i#*:}; done
+cat >/mnt/tmp/start.sh <<'END'
+set -e
+lib=/usr/lib/xen-4.17/bin
+$lib/@STORE@ --pid-file /run/xenstored.pid
+until xenstore-exists / 2>/dev/null; do sleep 0.1; done
+$lib/xen-init-dom0 >/dev/null
+$lib/xenconsoled --pid-file=/run/xenconsoled.pid
+END
+chroot /mnt /bin/bash /tmp/start.sh
+cat >/mnt/tmp/bench.sh <<'END'
 set -e
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/srv/bin
 . /files/lib.sh
-TOOL=xl DEFINITIONS=/tmp name_prefix=
+TOOL=xl DEFINITIONS=/tmp
 
 free_kib() {
-	echo $(($(xl info free_memory) * 1024))
-}
-
-wait_text() {
-	sleep 100000 | xl console "$1" 2>/dev/null | /srv/bin/grep -aqm 1 "$2" &
-	pipe=$!
-	wait $pipe
+	xl info | awk '/^free_memory/ { print $3 * 1024 }'
 }
 
 @BENCH@
 END
-chroot /mnt /srv/bin/sh /srv/bench.sh
+chroot /mnt /srv/bin/sh /tmp/bench.sh

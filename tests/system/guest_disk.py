@@ -46,6 +46,23 @@ def kinds(t):
     check_dom0_healthy(m)
 
 
+@test(timeout=600)
+def persistent_grants(t):
+    """Off, unless the manager's settings say otherwise; the data is right both ways."""
+    m = boot(t)
+    m.sh('dd if=/dev/urandom of=/tmp/disk.img bs=1M count=8 2>/dev/null; mkdir -p /etc/lodge')
+    for name, settings, wanted in (('mapped', '', '0'), ('persistent', 'persistent_grants = yes', '1')):
+        m.sh(f'echo "{settings}" >/etc/lodge/lodged.conf; kill -9 $(pidof lodged)')
+        create(m, name, disk=['/tmp/disk.img,raw,xvda,rw'])
+        backend = f'/local/domain/0/backend/vbd/{lodge(m, "domid", name).strip()}/51712'
+        check_equal(m.sh(f'xenstore-read {backend}/feature-persistent').strip(), wanted, f'feature-persistent with {settings!r}')
+        check_equal(in_guest(m, name, 'sha256sum </dev/xvda').split()[0], m.sh('sha256sum </tmp/disk.img').split()[0], 'what the guest reads')
+        written = in_guest(m, name, 'dd if=/dev/urandom of=/dev/xvda bs=1M count=8 oflag=direct 2>/dev/null; sha256sum </dev/xvda').split()[0]
+        lodge(m, 'destroy', name)
+        check_equal(m.sh('sha256sum </tmp/disk.img').split()[0], written, 'what the guest has written')
+    check_dom0_healthy(m)
+
+
 @test(timeout=900, long=True)
 def survives_all(t):
     """512 MiB written with checksums while guests come and go, read back after the guest's reboot."""

@@ -494,6 +494,23 @@ TEST(cap_and_chaos)
 }
 
 /* A vCPU that computes for a short while now and then does not wait behind those that always compute. */
+/* Nobody has billed who has run alone for long: the clock by which the newcomer is judged must be right all the same. */
+TEST(newcomer_to_a_long_turn)
+{
+	s_time_t before;
+
+	start(1, 2);
+	vcpu_pause_nosync(vcpus[1]);
+	wake_all();
+	simulate(NS_PER_SEC);
+	before = guests[0].ran;
+	vcpu_unpause(vcpus[1]);
+	settle();
+	simulate(MILLISECS(60));
+	CHECK(guests[0].ran - before >= MILLISECS(20));
+	CHECK(guests[1].ran >= MILLISECS(20));
+}
+
 TEST(sleepers_are_served_soon)
 {
 	start(1, 3);

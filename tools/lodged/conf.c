@@ -98,6 +98,11 @@ static int set_nat(struct conf *c, const char *v)
 	return set_bool(&c->nat, v);
 }
 
+static int set_persistent_grants(struct conf *c, const char *v)
+{
+	return set_bool(&c->persistent_grants, v);
+}
+
 static const struct setting {
 	const char *key;
 	int (*set)(struct conf *c, const char *value);
@@ -107,6 +112,7 @@ static const struct setting {
 	{ "bridge", set_bridge, "the name of an interface (at most 15 characters)" },
 	{ "domain", set_domain, "a domain name (at most 63 characters)" },
 	{ "nat", set_nat, "yes or no" },
+	{ "persistent_grants", set_persistent_grants, "yes or no" },
 	{ "resolv_conf", set_resolv, "an absolute path, or off" },
 };
 

@@ -17,6 +17,7 @@ struct conf {
 	unsigned int prefix;	/* 16 … 28 */
 	char domain[64];	/* names of guests end in it */
 	bool nat;		/* and forwarding */
+	bool persistent_grants;	/* guests copy their disk data to and from pages that stay mapped */
 	char resolv_conf[256];	/* gets Domain 0's own look-ups to the guests' names; "": none */
 };
 

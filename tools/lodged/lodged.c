@@ -8,6 +8,7 @@
  * out what it was in the middle of.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <lib/api.h>
 #include <lodged/conf.h>
@@ -44,6 +45,22 @@ static void load_modules(void)
 		/* Built in, or missing: whoever needs it finds out, and says so. */
 		spawn_run(argv, NULL, NULL, NULL, 30);
 	}
+}
+
+/*
+ * How disks move their data: by default the backend maps the pages of each request; with persistent grants the guest copies it to and from pages
+ * that stay mapped. A backend reads the setting when a device is made. A kernel without it does as it likes.
+ */
+static void set_backends(const struct conf *c)
+{
+	static const char path[] = "/sys/module/xen_blkback/parameters/feature_persistent";
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, c->persistent_grants ? "Y" : "N", 1) != 1)
+		log_line("cannot set %s: %s", path, strerror(errno));
+	close(fd);
 }
 
 static void make_dirs(void)
@@ -104,6 +121,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return fail(&e);
 	load_modules();
+	set_backends(&conf);
 	session_init(&hv);
 	if (session_open(&s, true, &e))
 		return fail(&e);
