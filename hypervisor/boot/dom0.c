@@ -118,7 +118,7 @@ void dom0_create(struct boot_info *bi)
 	pages = dom0_pages(&max_pages);
 	d = create_domain(max_pages);
 	dom0_alloc_memory(d, pages);
-	dom0_build(d, pages, &kernel, initrd, bi->modules[0].cmdline);
+	dom0_build(d, pages, &kernel, initrd, bi);
 	dom0_memory_done();
 	if (kernel.allocated)
 		free_pages(kernel.elf, kernel.order);
