@@ -89,6 +89,7 @@ void machine_restart(void)
 		log_info("resetting the machine: %s\n", opt_first->name);
 		opt_first->reset();
 		time_udelay(50000);
+		log_warn("that had no effect\n");
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
 		ways[i].reset();

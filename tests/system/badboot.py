@@ -62,6 +62,16 @@ def no_kernel_grub(t):
     refused(t, ('module', 'kernel'), kernel=None, initrd=None, boot='grub')
 
 
+@test(ours=True, long=True)
+def no_kernel_uefi(t):
+    refused(t, ('module', 'kernel'), kernel=None, initrd=None, boot='uefi')
+
+
+@test(ours=True, long=True)
+def too_much_dom0_mem_uefi(t):
+    refused(t, ('dom0_mem', 'memory'), hv_args='dom0_mem=8G', boot='uefi', machine='q35')
+
+
 @test(ours=True)
 def too_much_dom0_mem(t):
     refused(t, ('dom0_mem', 'memory'), hv_args='dom0_mem=8G')
