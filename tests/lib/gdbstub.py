@@ -13,8 +13,10 @@ class GdbStub:
         self.stream = self.socket.makefile('rb')
 
     def __enter__(self):
-        self._command('?')
-        self._command('Qqemu.PhyMemMode:1')
+        # That the machine stops, which it does now, may be reported without being asked for.
+        answer = self._command('Qqemu.PhyMemMode:1')
+        while answer != 'OK':
+            answer = self._answer()
         return self
 
     def __exit__(self, *_):
@@ -31,8 +33,12 @@ class GdbStub:
     def _command(self, text):
         """Packets are $TEXT#SUM, each acknowledged by +."""
         self.socket.sendall(f'${text}#{sum(text.encode()) & 0xff:02x}'.encode())
-        while self.stream.read(1) != b'$':
-            pass
+        return self._answer()
+
+    def _answer(self):
+        while (byte := self.stream.read(1)) != b'$':
+            if not byte:
+                raise OSError('QEMU closed the connection')
         answer = b''
         while (byte := self.stream.read(1)) != b'#':
             if not byte:
