@@ -73,19 +73,22 @@ static void find_runtime(void)
 
 static void copy_vendor(void)
 {
-	for (unsigned i = 0; i + 1 < MAX_VENDOR; i++) {
-		const u16 *c = map_data(system_table->vendor + i * sizeof(*c), sizeof(*c));
+	const struct efi_memory *m = efi_memory_find(system_table->vendor);
+	u64 left = m ? m->start + PAGES_TO_BYTES(m->pages) - system_table->vendor : 0;
+	size_t n = min(left / sizeof(u16), (u64)MAX_VENDOR - 1);
+	const u16 *text = n ? map_data(system_table->vendor, n * sizeof(u16)) : NULL;
 
-		if (!c || !*c)
-			return;
-		vendor[i] = *c;
-	}
+	memset(vendor, 0, sizeof(vendor));
+	for (size_t i = 0; text && i < n && text[i]; i++)
+		vendor[i] = text[i];
 }
 
 void efi_init(paddr_t table, const struct efi_memory *map, unsigned n)
 {
 	memory = map;
 	nr_memory = n;
+	nr_config_tables = 0;
+	memset(&runtime, 0, sizeof(runtime));
 	system_table = table.v ? map_data(table.v, sizeof(*system_table)) : NULL;
 	if (!table.v)
 		return;
