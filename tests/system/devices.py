@@ -109,7 +109,7 @@ def transfer(m, driver, subnet):
     """Data in both directions through the card with this driver, on a network of its own."""
     card = m.sh(f'''
         for card in /sys/class/net/*; do
-            [ "$(basename "$(readlink $card/device/driver)")" = {driver} ] && basename $card
+            if [ "$(basename "$(readlink $card/device/driver)")" = {driver} ]; then basename $card; fi
         done''').strip()
     check(card and '\n' not in card, f'cards with the driver {driver}: {card!r}')
     m.sh(f'''ip addr flush dev {card}; ip link set {card} up; ip addr add {subnet}.15/24 dev {card}
