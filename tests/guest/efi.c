@@ -146,6 +146,39 @@ TEST(memory_map)
 	CHECK_EQ(info(XEN_FW_EFI_MEM_INFO, &op), -XEN_ESRCH);
 }
 
+/* An address in a range of the type, 0 when there is none. */
+static u64 find_range(u32 type)
+{
+	struct xen_platform_op op = { 0 };
+	u64 at = 0;
+
+	/* Page by page where nothing is known, so that the whole of low memory is seen. */
+	while (at < 4ul << 30) {
+		FW(op).mem.addr = at;
+		FW(op).mem.size = ~0ul;
+		if (info(XEN_FW_EFI_MEM_INFO, &op)) {
+			at += PAGE_SIZE;
+			continue;
+		}
+		if (FW(op).mem.type == type)
+			return at;
+		at += FW(op).mem.size;
+	}
+	return 0;
+}
+
+/* The firmware's code is executed by the hypervisor: nobody maps it. Its tables can be read. */
+TEST(firmware_memory)
+{
+	u64 code = find_range(5), tables = find_range(6);
+
+	REQUIRE(code && tables);
+	CHECK_LT(map_new(SCRATCH_VA, MAKE_PTE(code >> PAGE_SHIFT, PTE_RW)), 0);
+	CHECK_LT(map_new(SCRATCH_VA, MAKE_PTE(code >> PAGE_SHIFT, PTE_RO)), 0);
+	CHECK_EQ(map_new(SCRATCH_VA, MAKE_PTE(tables >> PAGE_SHIFT, PTE_RO)), 0);
+	CHECK_EQ(map_va(SCRATCH_VA, 0), 0);
+}
+
 TEST(clock)
 {
 	struct xen_platform_op op = { 0 };
