@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* UEFI: the system table and what it leads to. Every pointer and count in it is the firmware's claim: what lies outside its memory map is not followed. */
+/*
+ * UEFI: the system table and what it leads to. Every pointer and count in it is the firmware's claim: what lies outside its memory map
+ * is not followed.
+ */
 #include <core/console.h>
 #include <core/efi.h>
 #include <core/hooks.h>

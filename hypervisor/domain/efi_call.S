@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From our calling convention to the firmware's (Microsoft's for x86-64): rcx, rdx, r8, r9, then the stack above 32 bytes that belong to the callee. */
+/*
+ * From our calling convention to the firmware's (Microsoft's for x86-64): rcx, rdx, r8, r9, then the stack above 32 bytes that belong to
+ * the callee.
+ */
 	.section .text, "ax", @progbits
 	.code64
 

@@ -43,8 +43,9 @@ void efi_runtime_end(void);
 /* What the firmware knows a part of the buffer by. */
 u64 efi_buffer_address(const void *part);
 /*
- * Call a service; between begin and end, for current, interrupts on, no lock held. Pointers among the arguments are from efi_buffer_address(). *status:
- * what it returned. -EOPNOTSUPP: the firmware has no such service; -EIO: it crashed, and none will be called any more.
+ * Call a service; between begin and end, for current, interrupts on, no lock held. Pointers among the arguments are from
+ * efi_buffer_address(). *status: what it returned. -EOPNOTSUPP: the firmware has no such service; -EIO: it crashed, and none will be called
+ * any more.
  */
 int __must_check efi_runtime_call(enum efi_service which, u64 *status, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 /* Reset or switch off the machine; the other CPUs are stopped, interrupts off. Returns when the firmware cannot. */

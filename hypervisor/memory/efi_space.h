@@ -8,7 +8,10 @@
 
 #include <lib/types.h>
 
-/* Make it; the buffer is 2^order pages (paddr_to_virt() reaches it as well). 0, -ENOMEM, or -EINVAL: a range where no identity mapping can be. Boot. */
+/*
+ * Make it; the buffer is 2^order pages (paddr_to_virt() reaches it as well). 0, -ENOMEM, or -EINVAL: a range where no identity mapping can
+ * be. Boot.
+ */
 int __must_check efi_space_init(unsigned order, paddr_t *buffer);
 /* Value for CR3. */
 paddr_t efi_space_root(void);
