@@ -17,11 +17,10 @@ put_skeleton() {
 	done
 }
 
-# put_modules TREE: the modules named on standard input, and what they depend on. A kernel for fewer machines may not have them all.
+# put_modules TREE: the modules named on standard input, and what they depend on.
 put_modules() {
 	grep -v '^#' | while read -r module; do
-		/sbin/modprobe -d "$kernel" -S "$version" --show-depends "$module" >"$1.depends" ||	# a built-in one: "builtin"
-			echo "this kernel has no $module" >&2
+		/sbin/modprobe -d "$kernel" -S "$version" --show-depends "$module" >"$1.depends"	# a built-in one: "builtin"
 		cat "$1.depends"
 	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r file; do
 		path=lib/modules/${file#*/lib/modules/}

@@ -243,6 +243,8 @@ void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *kernel, c
 		boot_fail("Domain 0's kernel (the first module): %s", error);
 	if (l.note.unknown_feature[0])
 		boot_fail("Domain 0's kernel needs the feature \"%s\", which is unknown", l.note.unknown_feature);
+	if (xennote_has(&l.note, XEN_ELFNOTE_SUPPORTED_FEATURES) && !(l.note.supported_features & BIT(XENFEAT_dom0)))
+		boot_fail("this kernel was built without support for being Domain 0 (Linux: CONFIG_XEN_DOM0)");
 	plan(&l, initrd);
 	check_address(l.k.base, l.end_va, "image");
 	check_address(l.p2m_va, l.p2m_va + PFN_UP(pages * sizeof(u64)) * PAGE_SIZE, "p2m");

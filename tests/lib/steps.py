@@ -88,18 +88,6 @@ def fetch_kernel(quiet=False):
         run_step("Fetching Debian's kernel", 'kernel', [ROOT / 'scripts/fetch-kernel', CACHE], quiet)
 
 
-def cloud_kernel(quiet=False):
-    """Debian's kernel for virtual machines, and a Domain 0 image with its modules."""
-    kernel, target = CACHE / 'kernel-cloud', BUILD / 'dom0-cloud.gz'
-    with build_lock():
-        if not (kernel / 'version').exists():
-            run_step("Fetching Debian's cloud kernel", 'kernel-cloud',
-                     [ROOT / 'scripts/fetch-kernel', CACHE, 'kernel-cloud', 'linux-image-cloud-amd64'], quiet)
-        build_if_changed('Making its Domain 0 image', target, dom0_sources(), (kernel / 'version').read_text(),
-                         [ROOT / 'image/build', kernel, target], quiet)
-    return kernel / 'vmlinuz', target
-
-
 def fetch_debian(name, quiet=False):
     """An ext4 image made of Debian's packages, see scripts/fetch-debian; nobody is to write to it."""
     image = CACHE / f'{name}.ext4'
@@ -125,17 +113,14 @@ def files_below(*paths):
     return [f for path in paths for f in path.rglob('*') if f.is_file()]
 
 
-def dom0_sources():
-    image = ROOT / 'image'
-    return [image / 'lib.sh', image / 'build', image / 'modules', *files_below(image / 'dom0')]
-
-
 def build_images(quiet=False):
     """Make the Domain 0 image and the disk that it mounts at /usr, if anything that they are made of has changed."""
     kernel, image = CACHE / 'kernel', ROOT / 'image'
     version = (kernel / 'version').read_text()
-    build_if_changed('Making the Domain 0 image', IMAGE, dom0_sources(), version, [image / 'build', kernel, IMAGE], quiet)
-    build_if_changed('Making the disk of tools and guests', DISK, [image / 'lib.sh', image / 'build-disk', *files_below(image / 'guest', TOOLS)],
+    common = [image / 'lib.sh']
+    build_if_changed('Making the Domain 0 image', IMAGE, [*common, image / 'build', image / 'modules', *files_below(image / 'dom0')],
+                     version, [image / 'build', kernel, IMAGE], quiet)
+    build_if_changed('Making the disk of tools and guests', DISK, [*common, image / 'build-disk', *files_below(image / 'guest', TOOLS)],
                      version, [image / 'build-disk', kernel, TOOLS, DISK], quiet)
 
 

@@ -3,7 +3,6 @@
 import functools
 import re
 
-import steps
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
 
@@ -30,10 +29,3 @@ for name, config in {
         '20-gib': dict(memory='20G', machine='q35', hv_args='dom0_mem=1G', dom0_mib=1024, log=r'20\d\d\d MiB of RAM'),
         'no-hpet': dict(cpus=2, extra=('-no-hpet',), log=r'time: ACPI PM timer')}.items():
     test(name, long=True, ours=True, timeout=600)(functools.partial(works, **config))
-
-
-@test(long=True, timeout=900)
-def cloud_kernel(t):
-    """Debian's kernel for virtual machines."""
-    kernel, image = steps.cloud_kernel()
-    works(t, cpus=2, kernel=kernel, initrd=image)
