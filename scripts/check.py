@@ -70,7 +70,8 @@ def source_tests():
 
 def guest_tests(hypervisor):
     for path in sorted(GUEST.glob('*.c')):
-        yield Test(f'guest/{path.stem}', self_command(f'guest/{path.stem}', hypervisor), GUEST_TIMEOUT)
+        _, _, long = guest_declarations(path.stem)
+        yield Test(f'guest/{path.stem}', self_command(f'guest/{path.stem}', hypervisor), GUEST_TIMEOUT, long)
 
 
 def system_tests(hypervisor):
@@ -101,8 +102,8 @@ def run_system(name, hypervisor):
 
 
 def guest_declarations(noun):
-    """What tests/guest/NOUN.args says: `args: OPTIONS OF ./run` and `expect: TEXT ON THE CONSOLE`."""
-    args, expected = [], []
+    """What tests/guest/NOUN.args says: `args: OPTIONS OF ./run`, `expect: TEXT ON THE CONSOLE`, `long: WHY`."""
+    args, expected, long = [], [], False
     path = GUEST / f'{noun}.args'
     for line in path.read_text().splitlines() if path.exists() else []:
         key, _, value = line.partition(':')
@@ -110,15 +111,17 @@ def guest_declarations(noun):
             args += shlex.split(value)
         elif key == 'expect':
             expected.append(value.strip())
+        elif key == 'long':
+            long = True
         elif line.strip() and not line.startswith('#'):
-            raise harness.TestFailed(f'{path}: {line!r} is neither args: nor expect:')
-    return args, expected
+            raise harness.TestFailed(f'{path}: {line!r} is neither args: nor expect: nor long:')
+    return args, expected, long
 
 
 def run_guest(name, hypervisor):
     """A kernel of ours in Domain 0's place. It says what passed; or it is to end in the expected way."""
     noun = name.split('/')[1]
-    args, expected = guest_declarations(noun)
+    args, expected, _ = guest_declarations(noun)
     config = runargs.config(runargs.parse(['--memory', '512M', *args]))
     config = dataclasses.replace(config, hypervisor=hypervisor, kernel=steps.BUILD / f'guest/{noun}.elf', initrd=None, tools=False,
                                  reboot=False, hv_args=f'dom0_mem=64M {config.hv_args}')

@@ -4,6 +4,7 @@
 #include <core/acpi.h>
 #include <core/apic.h>
 #include <core/console.h>
+#include <core/efi.h>
 #include <core/panic.h>
 #include <core/param.h>
 #include <core/serial.h>
@@ -41,6 +42,17 @@ static void deny(struct domain *d, enum domain_permission what, u64 first, u64 l
 		boot_fail("no memory for Domain 0's permissions");
 }
 
+/* Code that the hypervisor calls. Its data stays: Domain 0 reads tables there. */
+static void deny_firmware_code(struct domain *d)
+{
+	const struct efi_memory *map;
+	unsigned n = efi_memory_map(&map);
+
+	for (unsigned i = 0; i < n; i++)
+		if (map[i].type == EFI_MEM_RUNTIME_CODE)
+			deny(d, PERMISSION_IOMEM, PFN_DOWN(map[i].start), PFN_DOWN(map[i].start) + map[i].pages - 1);
+}
+
 /* All of the machine, but not what the hypervisor keeps for itself. RAM is not a matter of permission: it has owners. */
 static void set_permissions(struct domain *d)
 {
@@ -51,6 +63,7 @@ static void set_permissions(struct domain *d)
 	deny(d, PERMISSION_IOMEM, PFN_DOWN(acpi_lapic_base().v), PFN_DOWN(acpi_lapic_base().v));
 	for (unsigned i = 0; i < n; i++)
 		deny(d, PERMISSION_IOMEM, PFN_DOWN(ioapics[i].base.v), PFN_DOWN(ioapics[i].base.v));
+	deny_firmware_code(d);
 
 	allow(d, PERMISSION_IOPORT, 0, 0xffff);
 	deny(d, PERMISSION_IOPORT, 0x20, 0x21);	/* interrupt controllers */
@@ -118,7 +131,7 @@ void dom0_create(struct boot_info *bi)
 	pages = dom0_pages(&max_pages);
 	d = create_domain(max_pages);
 	dom0_alloc_memory(d, pages);
-	dom0_build(d, pages, &kernel, initrd, bi->modules[0].cmdline);
+	dom0_build(d, pages, &kernel, initrd, bi);
 	dom0_memory_done();
 	if (kernel.pages)
 		free_run(kernel.elf, kernel.pages);

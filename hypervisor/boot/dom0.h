@@ -38,6 +38,12 @@ void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k);
 
 /* --- dom0_build.c --- */
 /* Lay out and fill Domain 0's address space, and set its first vCPU's context. */
-void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *k, const struct boot_module *initrd, const char *cmdline);
+void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *k, const struct boot_module *initrd,
+		const struct boot_info *bi);
+
+/* --- dom0_screen.c --- */
+struct dom0_vga_console_info;
+/* Describe the machine's screen, in zeroed memory. False: there is none that Domain 0 could use. */
+bool dom0_screen(const struct boot_info *bi, struct dom0_vga_console_info *info);
 
 #endif

@@ -168,11 +168,10 @@ static void write_p2m(const struct layout *l)
 		*(u64 *)dom0_ptr((l->p2m_pfn << PAGE_SHIFT) + pfn * sizeof(u64)) = dom0_mfn(pfn).v;
 }
 
-static void write_start_info(const struct layout *l, const struct domain *d, const struct boot_module *initrd, const char *cmdline)
+static void write_start_info(const struct layout *l, const struct domain *d, const struct boot_module *initrd, const struct boot_info *bi)
 {
 	u64 pa = to_phys(l, l->info_va);
 	struct start_info *si;
-	struct dom0_vga_console_info *vga;
 
 	dom0_clear(pa, PAGE_SIZE);
 	si = dom0_ptr(pa);
@@ -193,18 +192,13 @@ static void write_start_info(const struct layout *l, const struct domain *d, con
 		if (!l->initrd_va)
 			si->flags |= SIF_MOD_START_PFN;
 	}
-	if (strlcpy((char *)si->cmd_line, cmdline, sizeof(si->cmd_line)) >= sizeof(si->cmd_line))
+	if (strlcpy((char *)si->cmd_line, bi->modules[0].cmdline, sizeof(si->cmd_line)) >= sizeof(si->cmd_line))
 		log_warn("Domain 0's command line is longer than %zu characters: cut\n", sizeof(si->cmd_line) - 1);
 
-	/* The firmware left a text console, 80 by 25. */
-	vga = (void *)(si + 1);
-	vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
-	vga->u.text_mode_3.font_height = 16;
-	vga->u.text_mode_3.cursor_y = 24;
-	vga->u.text_mode_3.rows = 25;
-	vga->u.text_mode_3.columns = 80;
-	si->console.dom0.info_off = sizeof(*si);
-	si->console.dom0.info_size = sizeof(*vga);
+	if (dom0_screen(bi, (void *)(si + 1))) {
+		si->console.dom0.info_off = sizeof(*si);
+		si->console.dom0.info_size = sizeof(struct dom0_vga_console_info);
+	}
 }
 
 static void set_context(struct domain *d, const struct layout *l)
@@ -237,7 +231,8 @@ static void set_context(struct domain *d, const struct layout *l)
 	xfree(ctx);
 }
 
-void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *kernel, const struct boot_module *initrd, const char *cmdline)
+void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *kernel, const struct boot_module *initrd,
+		const struct boot_info *bi)
 {
 	const char *error = NULL;
 	struct layout l = { .pages = pages };
@@ -248,6 +243,8 @@ void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *kernel, c
 		boot_fail("Domain 0's kernel (the first module): %s", error);
 	if (l.note.unknown_feature[0])
 		boot_fail("Domain 0's kernel needs the feature \"%s\", which is unknown", l.note.unknown_feature);
+	if (xennote_has(&l.note, XEN_ELFNOTE_SUPPORTED_FEATURES) && !(l.note.supported_features & BIT(XENFEAT_dom0)))
+		boot_fail("this kernel was built without support for being Domain 0 (Linux: CONFIG_XEN_DOM0)");
 	plan(&l, initrd);
 	check_address(l.k.base, l.end_va, "image");
 	check_address(l.p2m_va, l.p2m_va + PFN_UP(pages * sizeof(u64)) * PAGE_SIZE, "p2m");
@@ -260,7 +257,7 @@ void dom0_build(struct domain *d, u64 pages, const struct dom0_kernel *kernel, c
 		dom0_write(l.initrd_pfn << PAGE_SHIFT, paddr_to_virt(initrd->start), initrd->size);
 	write_p2m(&l);
 	make_tables(&l);
-	write_start_info(&l, d, initrd, cmdline);
+	write_start_info(&l, d, initrd, bi);
 	if (xennote_has(&l.note, XEN_ELFNOTE_HYPERCALL_PAGE))
 		pv_fill_hypercall_page(dom0_ptr(to_phys(&l, l.note.hypercall_page)));
 	set_context(d, &l);

@@ -18,12 +18,24 @@ struct mb1_info {
 struct mb1_module { u32 start, end, cmdline, pad; };
 struct mb1_mmap { u32 size; u64 addr, len; u32 type; } __packed;
 
-enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_LOADER = 2, MB2_MODULE = 3, MB2_MEMINFO = 4, MB2_MMAP = 6, MB2_RSDP_OLD = 14, MB2_RSDP_NEW = 15 };
+enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_LOADER = 2, MB2_MODULE = 3, MB2_MEMINFO = 4, MB2_MMAP = 6, MB2_FRAMEBUFFER = 8,
+       MB2_EFI32 = 11, MB2_EFI64 = 12, MB2_RSDP_OLD = 14, MB2_RSDP_NEW = 15, MB2_EFI_MMAP = 17 };
 
 struct mb2_tag { u32 type, size; };
 struct mb2_module { struct mb2_tag tag; u32 start, end; char cmdline[]; };
 struct mb2_mmap { struct mb2_tag tag; u32 entry_size, entry_version; u8 entries[]; };
 struct mb2_mmap_entry { u64 addr, len; u32 type, zero; };
+struct mb2_efi_mmap { struct mb2_tag tag; u32 entry_size, entry_version; u8 entries[]; };
+struct mb2_efi64 { struct mb2_tag tag; u64 system_table; };
+struct mb2_framebuffer {
+	struct mb2_tag tag;
+	u64 addr;
+	u32 pitch, width, height;
+	u8 bpp, type;
+	u16 reserved;
+	u8 red_pos, red_size, green_pos, green_size, blue_pos, blue_size;	/* of type FRAMEBUFFER_RGB */
+} __packed;
+enum { FRAMEBUFFER_RGB = 1, FRAMEBUFFER_TEXT = 2 };
 
 static const void *low(u32 addr) { return paddr_to_virt(paddr(addr)); }
 
@@ -89,13 +101,56 @@ static void parse_mb1(const struct mb1_info *mb, struct boot_info *bi)
 
 static void parse_mb2_mmap(const struct mb2_mmap *mm, struct boot_info *bi)
 {
-	if (mm->entry_size < sizeof(struct mb2_mmap_entry))
+	/* UEFI's own map says more, where there is one. */
+	if (bi->nr_efi_memory || mm->entry_size < sizeof(struct mb2_mmap_entry))
 		return;
 	for (u32 off = sizeof(*mm); off + mm->entry_size <= mm->tag.size; off += mm->entry_size) {
 		const struct mb2_mmap_entry *e = (const void *)((const char *)mm + off);
 
 		add_e820(bi, e->addr, e->len, e->type);
 	}
+}
+
+static void parse_framebuffer(const struct mb2_framebuffer *fb, struct boot_info *bi)
+{
+	if (fb->tag.size < offsetof(struct mb2_framebuffer, red_pos))
+		return;
+	if (fb->type == FRAMEBUFFER_TEXT)
+		bi->screen = SCREEN_TEXT;
+	else if (fb->type != FRAMEBUFFER_RGB || fb->tag.size < sizeof(*fb))
+		bi->screen = SCREEN_NONE;
+	else {
+		bi->screen = SCREEN_GRAPHICS;
+		bi->graphics = (struct boot_graphics){
+			fb->addr, fb->pitch, fb->width, fb->height, fb->bpp,
+			fb->red_pos, fb->red_size, fb->green_pos, fb->green_size, fb->blue_pos, fb->blue_size,
+		};
+	}
+}
+
+static void parse_efi64(const struct mb2_efi64 *efi, struct boot_info *bi)
+{
+	if (efi->tag.size < sizeof(*efi))
+		return;
+	bi->efi_system_table = paddr(efi->system_table);
+	if (bi->screen == SCREEN_TEXT)
+		bi->screen = SCREEN_NONE;	/* UEFI has no VGA text; a frame buffer has a tag of its own */
+}
+
+static void parse_efi_mmap(const struct mb2_efi_mmap *mm, struct boot_info *bi)
+{
+	if (mm->tag.size >= sizeof(*mm))
+		bootinfo_efi_map(bi, mm->entries, mm->tag.size - (u32)sizeof(*mm), mm->entry_size);
+}
+
+/* A copy inside the tag; the newer kind wins. */
+static void parse_rsdp(const struct mb2_tag *t, struct boot_info *bi)
+{
+	if (bi->have_rsdp && t->type != MB2_RSDP_NEW)
+		return;
+	memset(bi->rsdp, 0, sizeof(bi->rsdp));
+	memcpy(bi->rsdp, t + 1, min(t->size - sizeof(*t), sizeof(bi->rsdp)));
+	bi->have_rsdp = true;
 }
 
 static void parse_mb2(const u32 *info, struct boot_info *bi)
@@ -128,11 +183,18 @@ static void parse_mb2(const u32 *info, struct boot_info *bi)
 		case MB2_MMAP:
 			parse_mb2_mmap((const void *)t, bi);
 			break;
+		case MB2_FRAMEBUFFER:
+			parse_framebuffer((const void *)t, bi);
+			break;
+		case MB2_EFI64:
+			parse_efi64((const void *)t, bi);
+			break;
+		case MB2_EFI_MMAP:
+			parse_efi_mmap((const void *)t, bi);
+			break;
 		case MB2_RSDP_OLD:
 		case MB2_RSDP_NEW:
-			/* A copy inside the tag; the newer kind wins. */
-			if (!bi->rsdp.v || t->type == MB2_RSDP_NEW)
-				bi->rsdp = paddr((u64)(t + 1) - DIRECTMAP_START);
+			parse_rsdp(t, bi);
 			break;
 		}
 		p += ALIGN_UP(max(t->size, 8u), 8u);

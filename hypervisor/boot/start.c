@@ -9,6 +9,7 @@
 #include <core/acpi.h>
 #include <core/apic.h>
 #include <core/console.h>
+#include <core/efi.h>
 #include <core/hooks.h>
 #include <core/ioapic.h>
 #include <core/irq.h>
@@ -20,6 +21,7 @@
 #include <core/smp.h>
 #include <core/softirq.h>
 #include <core/timer.h>
+#include <domain/efi_runtime.h>
 #include <domain/policy.h>
 #include <hypercall/version.h>
 #include <ipc/evtchn.h>
@@ -30,7 +32,7 @@
 #include <x86/cpuid.h>
 #include <x86/cr.h>
 
-/* Kept for good: Domain 0's command line, and the modules until they are used. */
+/* Kept for good: Domain 0's command line, UEFI's memory map, the copy of the RSDP; and the modules until they are used. */
 static struct boot_info boot_info;
 
 extern pte_t boot_l4[];
@@ -53,7 +55,12 @@ static void init_memory(void)
 
 static void init_platform(void)
 {
-	acpi_init(boot_info.rsdp);
+	paddr_t rsdp;
+
+	efi_init(boot_info.efi_system_table, boot_info.efi_memory, boot_info.nr_efi_memory);
+	efi_runtime_init();
+	rsdp = efi_acpi_rsdp();
+	acpi_init(!rsdp.v && boot_info.have_rsdp ? virt_to_paddr(boot_info.rsdp) : rsdp);
 	pic_disable();
 	apic_init();
 	softirq_init();
@@ -99,7 +106,7 @@ void start(u32 magic, u32 info)
 
 	bootinfo_parse(magic, info, &boot_info);
 	params_parse(boot_info.cmdline);
-	console_init_early();
+	console_init_early(boot_info.screen == SCREEN_TEXT);
 	log_info("Lodge %s (%s), built %s with %s\n", lodge_version(), lodge_changeset(), lodge_date(), lodge_compiler());
 	log_info("boot loader: %s; command line: %s\n", boot_info.loader[0] ? boot_info.loader : "unknown", boot_info.cmdline);
 	log_info("processor: %s\n", cpu_features.brand);

@@ -130,7 +130,7 @@ void acpi_init(paddr_t rsdp)
 		r = NULL;
 	if (!r) {
 		rsdp_addr = paddr(0);
-		log_warn("ACPI: no tables found\n");
+		log_warn("ACPI: no tables found. If the machine has UEFI, let GRUB boot with multiboot2\n");
 	} else {
 		if (r->revision >= 2)
 			root = map_table(r->xsdt);

@@ -28,7 +28,7 @@
 #define SWITCH_COUNT	3
 
 static DEFINE_SPINLOCK(lock, LOCK_CONSOLE);
-static bool forced;
+static bool forced, opened;
 
 static bool serial_in_use[SERIAL_PORTS];
 static bool vga_in_use;
@@ -117,6 +117,9 @@ void console_flush(void)
 void console_force(void)
 {
 	forced = true;
+	/* The end came before there were parameters. */
+	if (!opened)
+		console_init_early(true);
 	for (unsigned i = 0; i < SERIAL_PORTS; i++)
 		if (serial_in_use[i])
 			serial_force_polled(i);
@@ -234,16 +237,17 @@ static void put_screen(unsigned device, char c)
 	vga_put(c);
 }
 
-void console_init_early(void)
+void console_init_early(bool text_screen)
 {
 	u64 flags = console_lock();
 
+	opened = true;
 	for (unsigned i = 0; i < SERIAL_PORTS; i++)
 		if (opt_serial[i] && serial_open(i)) {
 			serial_in_use[i] = true;
 			replay(serial_put, i);
 		}
-	if (opt_vga) {
+	if (opt_vga && text_screen) {
 		vga_in_use = true;
 		vga_open();
 		replay(put_screen, 0);

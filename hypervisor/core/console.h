@@ -45,9 +45,9 @@ void console_ring_clear(void);
 void console_input(char c);
 /*
  * Early, when the parameters have been parsed: serial (polled) and screen, which then show what has been printed so far. The boot page
- * tables map the first 4 GiB. Later: serial interrupts.
+ * tables map the first 4 GiB. text_screen: there is a VGA text screen. Later: serial interrupts.
  */
-void console_init_early(void);
+void console_init_early(bool text_screen);
 void console_init_irq(void);
 /* Domain 0 takes the VGA console over (unless vga=keep). */
 void console_end_boot(void);

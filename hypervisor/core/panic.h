@@ -29,7 +29,7 @@ void panic_warn(const char *file, int line, const char *cond);
 /* Machine power: the noreboot parameter is obeyed by machine_restart's automatic callers, not here. */
 void machine_restart(void) __noreturn;
 void machine_halt(void) __noreturn;
-/* The end of a machine that nobody can switch off by software: Domain 0 does that (XENPF_enter_acpi_sleep). Says so and halts. */
+/* Switch off by UEFI; without it, only Domain 0 could have (XENPF_enter_acpi_sleep): says so and halts. */
 void machine_poweroff(void) __noreturn;
 /* The noreboot parameter. */
 bool panic_noreboot(void);

@@ -53,6 +53,16 @@ void rtc_write_register(u8 reg, u8 value)
 	spin_unlock_irqrestore(&rtc_lock, flags);
 }
 
+u64 rtc_hold(void)
+{
+	return spin_lock_irqsave(&rtc_lock);
+}
+
+void rtc_release(u64 flags)
+{
+	spin_unlock_irqrestore(&rtc_lock, flags);
+}
+
 static struct fields read_fields(void)
 {
 	u8 century = acpi_century_register();

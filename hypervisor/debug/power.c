@@ -3,8 +3,12 @@
 #include <core/acpi.h>
 #include <core/console.h>
 #include <core/panic.h>
+#include <core/param.h>
 #include <core/smp.h>
 #include <core/time.h>
+#include <domain/efi_runtime.h>
+#include <lib/errno.h>
+#include <lib/string.h>
 #include <x86/cr.h>
 #include <x86/io.h>
 #include <x86/segment.h>
@@ -30,30 +34,67 @@ void machine_halt(void)
 		cpu_halt();
 }
 
-static void keyboard_reset(void)
+static void reset_by_efi(void)
 {
-	for (unsigned i = 0; i < 100000 && (inb(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++)
-		cpu_relax();
-	outb(KEYBOARD_COMMAND, KEYBOARD_PULSE_RESET);
+	efi_reset_system(EFI_RESET_COLD);
 }
 
-/* From the politest way to the one that cannot fail; each is given time to work. */
-void machine_restart(void)
+static void reset_by_keyboard(void)
+{
+	for (unsigned n = 0; n < 5; n++) {
+		for (unsigned i = 0; i < 100000 && (inb(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++)
+			cpu_relax();
+		outb(KEYBOARD_COMMAND, KEYBOARD_PULSE_RESET);
+		time_udelay(50000);
+	}
+}
+
+static void reset_by_pci(void)
+{
+	outb(RESET_CONTROL, 0x02);
+	outb(RESET_CONTROL, 0x0e);
+}
+
+/* An exception without an IDT shuts the processor down, and the chipset resets it. */
+static void reset_by_triple_fault(void)
 {
 	static const struct table_ptr empty_idt;
 
+	__asm__ volatile("lidt %0; ud2" :: "m"(empty_idt));
+}
+
+/* From the politest way to the one that cannot fail; each is given time to work. */
+static const struct way { const char *name; void (*reset)(void); } ways[] = {
+	{ "acpi", acpi_reset }, { "efi", reset_by_efi }, { "kbd", reset_by_keyboard }, { "pci", reset_by_pci },
+	{ "triple", reset_by_triple_fault },
+};
+
+static const struct way *opt_first;	/* tried before all others */
+
+static int parse_reboot(const char *value)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++)
+		if (!strcmp(value, ways[i].name)) {
+			opt_first = &ways[i];
+			return 0;
+		}
+	return -EINVAL;
+}
+BOOT_PARAM("reboot", parse_reboot, "acpi|efi|kbd|pci|triple", "how the machine is reset: try this first");
+
+void machine_restart(void)
+{
 	go_quiet();
-	acpi_reset();
-	time_udelay(50000);
-	for (unsigned i = 0; i < 5; i++) {
-		keyboard_reset();
+	if (opt_first) {
+		log_info("resetting the machine: %s\n", opt_first->name);
+		opt_first->reset();
+		time_udelay(50000);
+		log_warn("that had no effect\n");
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+		ways[i].reset();
 		time_udelay(50000);
 	}
-	outb(RESET_CONTROL, 0x02);
-	outb(RESET_CONTROL, 0x0e);
-	time_udelay(50000);
-	/* An exception without an IDT shuts the processor down, and the chipset resets it. */
-	__asm__ volatile("lidt %0; ud2" :: "m"(empty_idt));
 	__builtin_unreachable();
 }
 
@@ -61,8 +102,10 @@ void machine_poweroff(void)
 {
 	/*
 	 * The sleep type of S5 is in AML, which only Domain 0 interprets: it switches the machine off itself by XENPF_enter_acpi_sleep. Who comes
-	 * here has no such values, so this is a halt with a message.
+	 * here has no such values: UEFI can do without, else this is a halt with a message.
 	 */
+	go_quiet();
+	efi_reset_system(EFI_RESET_SHUTDOWN);
 	log_info("the machine may be switched off now\n");
 	machine_halt();
 }

@@ -6,6 +6,7 @@
 #include <core/percpu.h>
 #include <core/smp.h>
 #include <hypercall/dispatch.h>
+#include <hypercall/platform.h>
 #include <lib/string.h>
 #include <sched/sched.h>
 #include <x86/cpuid.h>
@@ -113,6 +114,8 @@ static int firmware_info(struct xenpf_firmware_info *fw)
 	case XEN_FW_VBEDDC_INFO:
 		/* Real-mode firmware calls: a Multiboot loader has not made them for us. */
 		return -ESRCH;
+	case XEN_FW_EFI_INFO:
+		return platform_efi_info(fw->index, &fw->u.efi_info);
 	default:
 		return -EINVAL;
 	}
@@ -149,6 +152,8 @@ static int dispatch(struct xen_platform_op *op)
 		return get_idle_time(&op->u.getidletime);
 	case XENPF_firmware_info:
 		return firmware_info(&op->u.firmware_info);
+	case XENPF_efi_runtime_call:
+		return platform_efi_call(&op->u.efi_runtime_call);
 	case XENPF_enter_acpi_sleep:
 		return enter_sleep(&op->u.enter_acpi_sleep);
 	case XENPF_set_processor_pminfo:
@@ -159,7 +164,6 @@ static int dispatch(struct xen_platform_op *op)
 	case XENPF_read_memtype:
 	case XENPF_microcode_update:
 	case XENPF_platform_quirk:
-	case XENPF_efi_runtime_call:
 	case XENPF_change_freq:
 	case XENPF_cpu_online:
 	case XENPF_cpu_offline:
@@ -184,6 +188,8 @@ HYPERCALL(do_platform_op)
 	if (op.interface_version != XENPF_INTERFACE_VERSION)
 		return -EACCES;
 	rc = dispatch(&op);
+	if (rc == -EBUSY && op.cmd == XENPF_efi_runtime_call)
+		return hypercall_continue(__HYPERVISOR_platform_op, 1, a1);
 	if (!rc && copy_to_guest(guest, &op, sizeof(op)))
 		return -EFAULT;
 	return rc;

@@ -2,9 +2,9 @@
 /*
  * Exceptions, from a guest or from the hypervisor itself.
  *
- * From the hypervisor there are four good reasons: an instruction that is allowed to fault (fix-up table), a guest's breakpoint or single
- * step that strikes late, an NMI, and a descriptor in the window of a guest's LDT that is not mapped yet. Anything else is
- * a bug and the end.
+ * From the hypervisor there are five good reasons: an instruction that is allowed to fault (fix-up table), a guest's breakpoint or single
+ * step that strikes late, an NMI, a descriptor in the window of a guest's LDT that is not mapped yet, and firmware that crashes in a service
+ * which Domain 0 asked for. Anything else is a bug and the end.
  *
  * From the guest: what the guest did to its own page tables or privileged state is emulated, the rest is the guest kernel's.
  */
@@ -13,6 +13,7 @@
 #include <core/percpu.h>
 #include <core/smp.h>
 #include <core/softirq.h>
+#include <domain/efi_runtime.h>
 #include <domain/guest_copy.h>
 #include <pv/insn.h>
 #include <pv/pagetable.h>
@@ -329,11 +330,19 @@ void pv_iret_failed(struct cpu_user_regs *regs)
 		window_fault(f.cr2, f.error_code);
 }
 
+/* An exception that its instruction caused, and with which the interrupted code has a sound stack. */
+static bool is_fault(u32 vector)
+{
+	return vector != X86_NMI && vector != X86_DB && vector != X86_MC && vector != X86_DF;
+}
+
 static void hypervisor_trap(struct cpu_user_regs *regs)
 {
 	u32 vector = regs->entry_vector;
 	u64 cr2 = vector == X86_PF ? read_cr2() : 0, fixup;
 
+	if (is_fault(vector) && efi_runtime_fault(regs, cr2))
+		return;
 	switch (vector) {
 	case X86_NMI:
 		handle_nmi(regs);

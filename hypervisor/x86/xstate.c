@@ -115,6 +115,13 @@ static void init_once(void)
 			   (cpu_features.max_ext_leaf < 0x80000008 || !(cpuid(0x80000008, 0).b & BIT(2)));
 }
 
+void xstate_init_registers(void)
+{
+	const u32 mxcsr = MXCSR_DEFAULT;
+
+	__asm__ volatile("fninit; ldmxcsr %0" :: "m"(mxcsr));
+}
+
 void xstate_init_cpu(bool boot_cpu)
 {
 	clts();

@@ -19,6 +19,8 @@ extern u32 xstate_size;
 
 /* CR4.OSFXSR, and OSXSAVE where there is XSAVE, are set. */
 void xstate_init_cpu(bool boot_cpu);
+/* x87 and SSE control as compiled code expects it at a call; the registers' contents are lost. CR0.TS clear. */
+void xstate_init_registers(void);
 /*
  * Make an area in xstate_size bytes of memory: the initial state, with x87 and SSE in its XCR0. xstate_memory() is that
  * memory again, for who frees it.

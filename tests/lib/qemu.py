@@ -14,11 +14,23 @@ import steps
 QEMU = 'qemu-system-x86_64'
 PROBE_STATUS = 0x55
 
-# The menu entries, by the name that --boot has for them: Multiboot 1, which GRUB 2 keeps, and Multiboot 2.
+# The menu entries: Multiboot 1, which GRUB 2 keeps, and Multiboot 2.
 GRUB_ENTRIES = {
-    'grub1': 'multiboot /boot/{hv} {hv_args}\n{modules1}',
-    'grub': 'multiboot2 /boot/{hv} {hv_args}\n{modules2}',
+    'multiboot1': 'multiboot /boot/{hv} {hv_args}\n{modules1}',
+    'multiboot2': 'multiboot2 /boot/{hv} {hv_args}\n{modules2}',
 }
+# GRUB's platform and the menu entry, by the name that --boot has for them.
+GRUB_BOOTS = {
+    'grub1': ('i386-pc', 'multiboot1'),
+    'grub': ('i386-pc', 'multiboot2'),
+    'uefi1': ('x86_64-efi', 'multiboot1'),
+    'uefi': ('x86_64-efi', 'multiboot2'),
+}
+BOOTS = ('direct', *GRUB_BOOTS)
+
+# Debian's UEFI firmware, and the template of the flash memory that it keeps its variables in.
+OVMF_CODE = Path('/usr/share/OVMF/OVMF_CODE_4M.fd')
+OVMF_VARS = Path('/usr/share/OVMF/OVMF_VARS_4M.fd')
 
 
 @dataclasses.dataclass
@@ -39,7 +51,7 @@ class Config:
     cpus: int = 2
     memory: str = '1G'
     machine: str = 'pc'                     # pc or q35
-    boot: str = 'direct'                    # direct, grub or grub1
+    boot: str = 'direct'                    # one of BOOTS
     cpu: str = ''                           # QEMU's -cpu; empty: the best that works
     accel: str = 'auto'                     # auto, tcg or kvm
     hv_args: str = ''                       # added to the defaults; the last of several wins
@@ -141,14 +153,28 @@ def grub_boot(config, scratch):
                            modules1='\n'.join('module ' + m for m in modules),
                            modules2='\n'.join('module2 ' + m for m in modules))
         entries += f'menuentry {name} {{\n{text}\n}}\n'
+    platform, default = GRUB_BOOTS[config.boot]
     (boot / 'grub/grub.cfg').write_text(
-        f'serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\nset default={config.boot}\n{entries}')
+        f'serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\nset default={default}\n'
+        f'insmod all_video\n{entries}')
     image = Path(scratch) / 'grub.iso'
-    result = subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', image, tree],
+    result = subprocess.run(['grub-mkrescue', '-d', f'/usr/lib/grub/{platform}', '-o', image, tree],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode:
         raise steps.StepFailed(f'Making the GRUB image failed.\n{result.stdout}')
-    return ['-cdrom', str(image), '-boot', 'd']
+    return ['-cdrom', str(image), '-boot', 'd'] + (uefi_flash(scratch) if uefi(config) else [])
+
+
+def uefi(config):
+    return config.boot in ('uefi', 'uefi1')
+
+
+def uefi_flash(scratch):
+    """The firmware, and flash memory of its own for this machine."""
+    variables = Path(scratch) / 'uefi-variables'
+    shutil.copyfile(OVMF_VARS, variables)
+    return ['-drive', f'if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}',
+            '-drive', f'if=pflash,unit=1,format=raw,file={comma(variables)}']
 
 
 def command(config, scratch):

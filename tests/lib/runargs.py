@@ -50,7 +50,7 @@ def parse(argv):
     p.add_argument('--cpus', type=count, default=defaults.cpus)
     p.add_argument('--memory', type=size, default=defaults.memory)
     p.add_argument('--machine', choices=('pc', 'q35'), default=defaults.machine)
-    p.add_argument('--boot', choices=('direct', 'grub', 'grub1'), default=defaults.boot)
+    p.add_argument('--boot', choices=qemu.BOOTS, default=defaults.boot)
     p.add_argument('--hv-args', default='')
     p.add_argument('--dom0-args', default='')
     p.add_argument('--disk', type=existing_file)

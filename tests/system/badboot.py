@@ -9,6 +9,7 @@ from harness import CRASHED, check, test
 REFUSAL = r'Lodge cannot boot: (.*)\n'
 OUR_PANIC = r'PANIC|Backtrace|BUG at'
 EM_386, EM_X86_64 = 3, 62
+XEN_ELFNOTE_SUPPORTED_FEATURES = 17
 
 
 def refused(t, words, **config):
@@ -36,6 +37,13 @@ def corrupt(data):
     return data[:middle] + bytes(b ^ 0x5a for b in data[middle:middle + 64]) + data[middle + 64:]
 
 
+def not_for_dom0(_):
+    """A test kernel whose notes do not say that it can be Domain 0, as Linux without CONFIG_XEN_DOM0 (Debian's cloud kernel)."""
+    data = (steps.BUILD / 'guest/misc.elf').read_bytes()
+    features = data.index(struct.pack('<III4s', 4, 4, XEN_ELFNOTE_SUPPORTED_FEATURES, b'Xen')) + 16
+    return data[:features] + bytes(4) + data[features + 4:]
+
+
 def bad_kernel(t, make, words):
     kernel = t.scratch / 'kernel'
     kernel.write_bytes(make(steps.KERNEL.read_bytes()))
@@ -47,6 +55,7 @@ for name, make, words in (
         ('truncated-kernel', lambda data: data[:len(data) // 3], ('truncated', 'corrupt', 'beyond', 'short', 'end', 'payload')),
         ('header-only-kernel', lambda data: data[:0x240], ('truncated', 'beyond', 'short', 'end', 'payload', 'setup')),
         ('32-bit-kernel', lambda _: elf(EM_386, 32), ('32-bit', '64-bit')),
+        ('not-for-dom0-kernel', not_for_dom0, ('without support for being domain 0',)),
         ('non-xen-kernel', lambda _: elf(EM_X86_64, 64), ('xen', 'note')),
         ('text-kernel', lambda _: b'This is no kernel.\n' * 100, ('kernel', 'format', 'neither', 'elf'))):
     test(name, ours=True)(functools.partial(bad_kernel, make=make, words=words))
@@ -60,6 +69,16 @@ def no_kernel(t):
 @test(ours=True)
 def no_kernel_grub(t):
     refused(t, ('module', 'kernel'), kernel=None, initrd=None, boot='grub')
+
+
+@test(ours=True, long=True)
+def no_kernel_uefi(t):
+    refused(t, ('module', 'kernel'), kernel=None, initrd=None, boot='uefi')
+
+
+@test(ours=True, long=True)
+def too_much_dom0_mem_uefi(t):
+    refused(t, ('dom0_mem', 'memory'), hv_args='dom0_mem=8G', boot='uefi', machine='q35')
 
 
 @test(ours=True)

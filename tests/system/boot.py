@@ -10,15 +10,19 @@ def boots(t, machine, boot, cpus):
     check('lodge-test=passed' in m.sh('cat /proc/cmdline'), "Domain 0's parameters did not arrive")
     check_equal(m.sh('cat /sys/hypervisor/type').strip(), 'xen', 'hypervisor type')
     check_equal(m.sh('nproc').strip(), str(cpus), 'processors in Domain 0')
+    if boot == 'uefi':
+        check_equal(m.sh('cat /sys/firmware/efi/fw_platform_size').strip(), '64', 'platform size of UEFI')
+        check('BootOrder-' in m.sh('ls /sys/firmware/efi/efivars'), "UEFI's variables are not to be seen")
     check_dom0_healthy(m)
     m.sh('poweroff')
     check_equal(m.wait_event('SHUTDOWN', 60)['reason'], 'guest-shutdown', 'reason of the shutdown')
 
 
 for machine in ('pc', 'q35'):
-    for boot in ('direct', 'grub1', 'grub'):
+    for boot in ('direct', 'grub1', 'grub', 'uefi'):
         for cpus in (1, 2, 4):
             usual = cpus == 2 or (machine, boot) == ('pc', 'direct')
+            usual = usual and (machine, boot) != ('pc', 'uefi')
             test(f'{machine}-{boot}-{cpus}', long=not usual, timeout=240)(
                 functools.partial(boots, machine=machine, boot=boot, cpus=cpus))
 
