@@ -9,6 +9,7 @@
  * From the guest: what the guest did to its own page tables or privileged state is emulated, the rest is the guest kernel's.
  */
 #include <core/console.h>
+#include <core/nmi_watchdog.h>
 #include <core/panic.h>
 #include <core/percpu.h>
 #include <core/smp.h>
@@ -66,6 +67,8 @@ static void handle_nmi(const struct cpu_user_regs *regs)
 	u8 status;
 
 	smp_nmi();
+	if (nmi_watchdog_nmi(regs))
+		return;
 	status = inb(PORT_B);
 	atomic_fetch_or(&nmi_reasons, status & PORT_B_PARITY ? XEN_NMIREASON_pci_serr :
 				      status & PORT_B_IOCHECK ? XEN_NMIREASON_io_error : XEN_NMIREASON_unknown);
