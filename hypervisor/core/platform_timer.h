@@ -19,5 +19,8 @@ const struct platform_timer *platform_timer_find(void);
 const struct platform_timer *hpet_probe(void);
 const struct platform_timer *pmtimer_probe(void);
 const struct platform_timer *pit_probe(void);
+/* Let the PIT raise its interrupt PIT_TICKS times a second, for ever. */
+#define PIT_TICKS	18
+void pit_tick(void);
 
 #endif

@@ -67,9 +67,9 @@ static void handle_nmi(const struct cpu_user_regs *regs)
 	u8 status;
 
 	smp_nmi();
-	if (nmi_watchdog_nmi(regs))
-		return;
 	status = inb(PORT_B);
+	if (nmi_watchdog_nmi(regs, status & (PORT_B_PARITY | PORT_B_IOCHECK)))
+		return;
 	atomic_fetch_or(&nmi_reasons, status & PORT_B_PARITY ? XEN_NMIREASON_pci_serr :
 				      status & PORT_B_IOCHECK ? XEN_NMIREASON_io_error : XEN_NMIREASON_unknown);
 	if (regs_from_guest(regs)) {
