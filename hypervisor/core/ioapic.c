@@ -216,8 +216,8 @@ void ioapic_dump(void)
 			spin_unlock_irqrestore(&io->lock, flags);
 			if (low == RTE_MASKED)
 				continue;
-			log_info("  GSI %3u: vector %02x to APIC %u, %s, active %s%s%s\n", io->gsi_base + pin, low & 0xff,
-				high >> 24, low & RTE_LEVEL ? "level" : "edge", low & RTE_ACTIVE_LOW ? "low" : "high",
+			log_info("  GSI %3u: %s %02x to APIC %u, %s, active %s%s%s\n", io->gsi_base + pin,
+				low & RTE_NMI ? "NMI" : "vector", low & 0xff, high >> 24, low & RTE_LEVEL ? "level" : "edge", low & RTE_ACTIVE_LOW ? "low" : "high",
 				low & RTE_MASKED ? ", masked" : "", low & RTE_REMOTE_IRR ? ", in service" : "");
 		}
 	}

@@ -2,6 +2,7 @@
 """Domain 0's processors and interrupts."""
 import re
 
+from guests import lodge_json
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
 
@@ -74,3 +75,11 @@ def nmi_under_load(t):
     check('NMI, reason bits' in m.sh('hvctl log'), 'no NMI has arrived')
     check(int(m.sh("awk '/^ *NMI:/ { print $2 }' /proc/interrupts")) > 0, 'Domain 0 has not been told')
     audit(m)
+
+
+@test(ours=True)
+def topology(t):
+    m = t.boot_dom0(cpus=4, extra=('-smp', '4,sockets=1,cores=2,threads=2'))
+    m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')
+    machine = lodge_json(m, 'info')['machine']
+    check_equal((machine['cores_per_socket'], machine['threads_per_core']), (2, 2), 'cores and threads')
