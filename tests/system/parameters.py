@@ -2,7 +2,7 @@
 """Parameters of the hypervisor that change what Domain 0, its user or its tools see."""
 import re
 
-from harness import SWITCH_INPUT, check, check_equal, test
+from harness import check, check_equal, test
 from guests import lodge_json
 
 
@@ -114,14 +114,6 @@ def console_to_ring(t):
     m = t.boot_dom0(hv_args='console_to_ring')
     m.sh('echo from-domain-$((0 + 0)) >/dev/hvc0')
     m.sh('until hvctl log | grep -q from-domain-0; do usleep 100000; done', timeout=30)
-
-
-@test(ours=True)
-def sync_console(t):
-    """The last message before a sudden end is complete: here, before the only processor hangs with interrupts off."""
-    m = t.boot_dom0(cpus=1, hv_args='sync_console')
-    m.type(SWITCH_INPUT + 'H')
-    m.expect(r"'H': hang this processor, to see the watchdog$")
 
 
 def screen_text(m):
