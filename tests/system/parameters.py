@@ -2,8 +2,8 @@
 """Parameters of the hypervisor that change what Domain 0, its user or its tools see."""
 import re
 
-from harness import check, check_equal, test
 from guests import lodge_json
+from harness import check, check_equal, test
 
 
 def memory_mib(m):
