@@ -19,6 +19,10 @@ static u64 opt_max_vcpus;
 static int parse_max_vcpus(const char *value) { return param_uint(value, 1, MAX_VCPUS, &opt_max_vcpus); }
 BOOT_PARAM("dom0_max_vcpus", parse_max_vcpus, "NUMBER (1..512)", "vCPUs of Domain 0 (default: one for each processor)");
 
+static bool opt_pin;
+static int parse_pin(const char *value) { return param_bool(value, &opt_pin); }
+BOOT_PARAM("dom0_vcpus_pin", parse_pin, "yes|no", "each vCPU of Domain 0 stays on one processor");
+
 void dom0_check_modules(const struct boot_info *bi)
 {
 	if (!bi->nr_modules)
@@ -84,6 +88,17 @@ static void set_permissions(struct domain *d)
 	}
 }
 
+/* For good, unless the tools change it. */
+static void pin(struct vcpu *v, unsigned cpu)
+{
+	cpumask_t one;
+
+	cpumask_zero(&one);
+	cpumask_set(cpu, &one);
+	if (sched_set_affinity(v, &one, NULL))
+		panic("CPU%u is not there for vCPU %u of Domain 0", cpu, v->id);
+}
+
 static struct domain *create_domain(u64 max_pages)
 {
 	struct domain_config cfg = {
@@ -111,6 +126,8 @@ static struct domain *create_domain(u64 max_pages)
 		rc = vcpu_create(d, i, cpu, &v);
 		if (rc)
 			boot_fail("vCPU %u of Domain 0 cannot be created (error %d)", i, rc);
+		if (opt_pin)
+			pin(v, cpu);
 	}
 	return d;
 }

@@ -13,6 +13,7 @@
 #include <core/hooks.h>
 #include <core/ioapic.h>
 #include <core/irq.h>
+#include <core/nmi_watchdog.h>
 #include <core/panic.h>
 #include <core/param.h>
 #include <core/pci.h>
@@ -127,6 +128,7 @@ void start(u32 magic, u32 info)
 	dom0_create(&boot_info);
 	free_init_memory();
 	time_end_boot();
+	nmi_watchdog_start();
 	console_end_boot();
 	log_info("Domain 0 starts\n");
 	domain_unpause(hardware_domain);

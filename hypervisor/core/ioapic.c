@@ -22,6 +22,7 @@
 #define REG_ID		0
 #define REG_VERSION	1
 #define REG_ENTRY(pin)	(0x10 + 2 * (pin))
+#define RTE_NMI		(4u << 8)
 #define RTE_ACTIVE_LOW	BIT(13)
 #define RTE_REMOTE_IRR	BIT(14)
 #define RTE_LEVEL	BIT(15)
@@ -129,18 +130,27 @@ bool ioapic_has_gsi(unsigned gsi)
 	return find(gsi, &pin) != NULL;
 }
 
-void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool active_low, bool masked)
+static void write_entry(unsigned gsi, u32 apic_id, u32 low)
 {
 	unsigned pin;
 	struct ioapic *io = find(gsi, &pin);
-	u32 low = vector | (level ? RTE_LEVEL : 0) | (active_low ? RTE_ACTIVE_LOW : 0);
 	u64 flags = spin_lock_irqsave(&io->lock);
 
 	if (!(io->low[pin] & RTE_MASKED))
 		write_low(io, pin, io->low[pin] | RTE_MASKED);
 	reg_write(io, REG_ENTRY(pin) + 1, apic_id << 24);
-	write_low(io, pin, low | (masked ? RTE_MASKED : 0));
+	write_low(io, pin, low);
 	spin_unlock_irqrestore(&io->lock, flags);
+}
+
+void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool active_low, bool masked)
+{
+	write_entry(gsi, apic_id, vector | (level ? RTE_LEVEL : 0) | (active_low ? RTE_ACTIVE_LOW : 0) | (masked ? RTE_MASKED : 0));
+}
+
+void ioapic_program_nmi(unsigned gsi, u32 apic_id)
+{
+	write_entry(gsi, apic_id, RTE_NMI);
 }
 
 void ioapic_mask(unsigned gsi, bool masked)
@@ -206,8 +216,8 @@ void ioapic_dump(void)
 			spin_unlock_irqrestore(&io->lock, flags);
 			if (low == RTE_MASKED)
 				continue;
-			log_info("  GSI %3u: vector %02x to APIC %u, %s, active %s%s%s\n", io->gsi_base + pin, low & 0xff,
-				high >> 24, low & RTE_LEVEL ? "level" : "edge", low & RTE_ACTIVE_LOW ? "low" : "high",
+			log_info("  GSI %3u: %s %02x to APIC %u, %s, active %s%s%s\n", io->gsi_base + pin,
+				low & RTE_NMI ? "NMI" : "vector", low & 0xff, high >> 24, low & RTE_LEVEL ? "level" : "edge", low & RTE_ACTIVE_LOW ? "low" : "high",
 				low & RTE_MASKED ? ", masked" : "", low & RTE_REMOTE_IRR ? ", in service" : "");
 		}
 	}

@@ -20,6 +20,8 @@ bool ioapic_has_gsi(unsigned gsi);
 
 /* The entry of a GSI that exists. The caller serialises accesses to one GSI (core/irq.c: the irq's lock). */
 void ioapic_program(unsigned gsi, u8 vector, u32 apic_id, bool level, bool active_low, bool masked);
+/* The same for an edge-triggered, active-high line that is to raise NMIs. */
+void ioapic_program_nmi(unsigned gsi, u32 apic_id);
 void ioapic_mask(unsigned gsi, bool masked);
 
 /*

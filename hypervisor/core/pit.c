@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Channel 2 of the 8254, which has a gate of its own: counts down once from 65535, for a single measurement of up to 54 ms. */
+/*
+ * The 8254. Channel 2, which has a gate of its own, counts down once from 65535, for a single measurement of up to 54 ms. Channel 0 is
+ * wired to ISA interrupt 0.
+ */
 #include <core/platform_timer.h>
 #include <x86/io.h>
 
+#define PORT_CHANNEL0	0x40
 #define PORT_CHANNEL2	0x42
 #define PORT_MODE	0x43
 #define PORT_GATE	0x61
@@ -35,4 +39,11 @@ const struct platform_timer *pit_probe(void)
 		if (pit_read() != start)
 			return &pit;
 	return NULL;
+}
+
+void pit_tick(void)
+{
+	outb(PORT_MODE, 0x34);	/* channel 0, both bytes, mode 2, binary */
+	outb(PORT_CHANNEL0, 0);
+	outb(PORT_CHANNEL0, 0);
 }

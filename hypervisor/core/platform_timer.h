@@ -13,9 +13,14 @@ struct platform_timer {
 	u64 (*read)(void);	/* any context, but serialised by the caller */
 };
 
+/* Choose one (clocksource=, or the best) and set it going; NULL when none works. Boot. */
+const struct platform_timer *platform_timer_find(void);
 /* Each finds its device, sets it going and returns its description; NULL when there is none that works. Boot. */
 const struct platform_timer *hpet_probe(void);
 const struct platform_timer *pmtimer_probe(void);
 const struct platform_timer *pit_probe(void);
+/* Let the PIT raise its interrupt PIT_TICKS times a second, for ever. */
+#define PIT_TICKS	18
+void pit_tick(void);
 
 #endif

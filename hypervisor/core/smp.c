@@ -7,6 +7,7 @@
  */
 #include <core/apic.h>
 #include <core/irq.h>
+#include <core/nmi_watchdog.h>
 #include <core/panic.h>
 #include <core/smp.h>
 #include <core/spinlock.h>
@@ -106,6 +107,7 @@ void smp_stop_others(void)
 {
 	cpumask_t others = cpu_online;
 
+	nmi_watchdog_suspend();
 	/* When two want to, the second is stopped by the first. */
 	if (atomic_cmpxchg(&stopper, 0, smp_processor_id() + 1))
 		return;

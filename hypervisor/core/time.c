@@ -12,11 +12,12 @@
  *
  * Rates: an invariant TSC is measured once, roughly when time starts and exactly when boot ends. Otherwise every CPU's timeline is
  * compared once per second with the platform timer and bent towards it. The timeline is shared by all CPUs, except on machines
- * whose TSCs are neither invariant nor virtual: there each CPU has its own (and clamp is on).
+ * whose TSCs are neither invariant nor virtual, or with tsc=unstable: there each CPU has its own (and clamp is on).
  */
 #include <core/apic.h>
 #include <core/console.h>
 #include <core/panic.h>
+#include <core/param.h>
 #include <core/percpu.h>
 #include <core/platform_timer.h>
 #include <core/rtc.h>
@@ -26,6 +27,8 @@
 #include <core/timescale.h>
 #include <core/tsc_sync.h>
 #include <lib/div.h>
+#include <lib/errno.h>
+#include <lib/string.h>
 #include <x86/atomic.h>
 #include <x86/cpuid.h>
 #include <x86/cr.h>
@@ -63,9 +66,26 @@ struct cpu_clock {
 };
 static DEFINE_PER_CPU(struct cpu_clock, cpu_clock) = { .timeline = &shared_timeline };
 
+/* What is known better than from the processor: rates vary; CPUs differ although they do not seem to. */
+static bool opt_unstable, opt_skewed;
+
+/* Before anything asks for the feature: the APIC's deadline mode and what guests are told follow it, too. */
+static int parse_tsc(const char *value)
+{
+	bool unstable = strcmp(value, "unstable") == 0, skewed = strcmp(value, "skewed") == 0;
+
+	if (!unstable && !skewed)
+		return -EINVAL;
+	opt_unstable = unstable;
+	opt_skewed = skewed;
+	cpuid_override(FEAT_INVARIANT_TSC, !unstable);
+	return 0;
+}
+BOOT_PARAM("tsc", parse_tsc, "unstable|skewed", "what not to rely on in the time stamp counters");
+
 static bool tsc_constant;	/* invariant: no comparisons needed */
 static bool tsc_exact;		/* frequency known, not measured */
-static bool tsc_uniform = true;	/* no CPU has needed an offset */
+static bool tsc_uniform;	/* no CPU has needed an offset, or is said to */
 static bool per_cpu_rates;
 static bool clamp;
 static u64 clamp_time;
@@ -352,11 +372,7 @@ static const char *tsc_state(void)
 
 static void find_platform_timer(void)
 {
-	platform = hpet_probe();
-	if (!platform)
-		platform = pmtimer_probe();
-	if (!platform)
-		platform = pit_probe();
+	platform = platform_timer_find();
 	if (!platform)
 		panic("no usable timer: neither HPET, ACPI PM timer nor PIT");
 	platform_scale = timescale_hz(platform->hz);
@@ -369,8 +385,9 @@ void time_init(void)
 
 	timers_init();
 	tsc_constant = cpu_has(FEAT_INVARIANT_TSC);
-	per_cpu_rates = !tsc_constant && !cpu_has(FEAT_HYPERVISOR);
-	clamp = per_cpu_rates;
+	per_cpu_rates = opt_unstable || (!tsc_constant && !cpu_has(FEAT_HYPERVISOR));
+	clamp = per_cpu_rates || opt_skewed;
+	tsc_uniform = !opt_skewed;
 	find_platform_timer();
 	hz = measure_tsc();
 	stated = stated_hz();

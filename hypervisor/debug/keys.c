@@ -3,6 +3,7 @@
 #include <core/console.h>
 #include <core/debug_key.h>
 #include <core/irq.h>
+#include <core/nmi_watchdog.h>
 #include <core/panic.h>
 #include <core/softirq.h>
 #include <core/time.h>
@@ -39,10 +40,17 @@ static const struct debug_key *find(char key)
 
 static void run(const struct debug_key *k)
 {
+	bool prints = !(k->flags & DEBUG_KEY_ACTS);
+
+	/* On a slow line that takes its time. */
+	if (prints)
+		nmi_watchdog_suspend();
 	log_everything(true);
 	log_info("'%c': %s\n", k->key, k->what);
 	k->fn();
 	log_everything(false);
+	if (prints)
+		nmi_watchdog_resume();
 }
 
 static void work(void *unused)
@@ -104,6 +112,14 @@ static void crash(void)
 	panic("debug key C");
 }
 
+/* For the watchdog, or for a debugger, to find. */
+static void hang(void)
+{
+	local_irq_disable();
+	for (;;)
+		cpu_relax();
+}
+
 /* Does nothing: the place for a debugger's breakpoint (./run --gdb, "break debugger_stop"). */
 void __noinline debugger_stop(void)
 {
@@ -144,4 +160,5 @@ DEBUG_KEY('g', "grant tables", 0, gnttab_dump);
 DEBUG_KEY('i', "interrupts", 0, irq_dump);
 DEBUG_KEY('R', "reboot the machine at once", DEBUG_KEY_ACTS | DEBUG_KEY_NOW, reboot);
 DEBUG_KEY('C', "crash Lodge, to see a panic", DEBUG_KEY_ACTS, crash);
+DEBUG_KEY('H', "hang this processor, to see the watchdog", DEBUG_KEY_ACTS, hang);
 DEBUG_KEY('%', "call debugger_stop(), where a debugger may have set a breakpoint", DEBUG_KEY_ACTS, debugger_stop);

@@ -8,6 +8,7 @@
  */
 #include <core/time.h>
 #include <domain/policy.h>
+#include <domain/policy_hide.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <memory/frame.h>
@@ -84,7 +85,7 @@ static u32 allowed_bits(bool hardware, unsigned word)
 
 	if (hardware)
 		mask |= word_mask(hardware_domain_features, ARRAY_SIZE(hardware_domain_features), word);
-	return mask;
+	return mask & ~policy_hidden(word);
 }
 
 /* Keep of a leaf's feature words what the domain may see; registers that are no feature words stay. */
@@ -109,7 +110,9 @@ static void basic_leaf_1(struct cpuid_regs *r)
 
 static void leaf_d(u32 subleaf, struct cpuid_regs *r)
 {
-	if (subleaf == 0) {
+	if (policy_hidden(F(XSAVE) / 32) >> F(XSAVE) % 32 & 1) {
+		*r = (struct cpuid_regs){ 0 };
+	} else if (subleaf == 0) {
 		/* ebx, the size for what is enabled, is the vCPU's. */
 		*r = (struct cpuid_regs){
 			.a = (u32)xstate_features, .d = (u32)(xstate_features >> 32),
@@ -194,6 +197,8 @@ static struct cpuid_regs make_leaf(bool hardware, u32 leaf, u32 subleaf)
 		break;
 	case 0x80000007:
 		r.a = r.b = r.c = 0;
+		if (!cpu_has(FEAT_INVARIANT_TSC))	/* tsc=unstable */
+			r.d &= ~(1U << F(ITSC) % 32);
 		break;
 	case 0x80000008:
 		leaf_ext_8(&r);
@@ -203,7 +208,7 @@ static struct cpuid_regs make_leaf(bool hardware, u32 leaf, u32 subleaf)
 		if (cpu_features.max_ext_leaf < leaf)
 			r.a = 0;
 		if (lfence_serialises())
-			r.a |= 1U << F(LFENCE_DISPATCH) % 32;
+			r.a |= 1U << F(LFENCE_DISPATCH) % 32 & ~policy_hidden(F(LFENCE_DISPATCH) / 32);
 		break;
 	case 0x80000002 ... 0x80000006:	/* name, caches */
 	case 0x80000019 ... 0x8000001a:	/* large-page TLBs, instruction hints */

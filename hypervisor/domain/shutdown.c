@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A domain that stops: by its own wish, or because it broke a rule. For the hardware domain that is the machine's power switch. */
 #include <core/console.h>
+#include <core/nmi_watchdog.h>
 #include <core/panic.h>
 #include <core/param.h>
 #include <core/time.h>
@@ -18,6 +19,7 @@ static const char *const reasons[] = {
 /* The machine has no use without its hardware domain (plan: its guests are to outlive it). */
 static void machine_follows(const struct domain *d, u8 reason)
 {
+	nmi_watchdog_suspend();
 	log_info("Domain %u %s\n", d->id, reason < ARRAY_SIZE(reasons) ? reasons[reason] : "stopped");
 	switch (reason) {
 	case SHUTDOWN_poweroff:

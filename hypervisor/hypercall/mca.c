@@ -7,14 +7,16 @@
 #include <hypercall/dispatch.h>
 #include <lib/string.h>
 #include <x86/cpuid.h>
+#include <x86/topology.h>
 #include <xen/arch-x86/xen-mca.h>
 
 static void describe_cpu(unsigned cpu, xen_mc_logical_cpu_t *out)
 {
 	struct cpuid_regs id = cpuid(0, 0);
+	struct cpu_place p = topology_place(cpu_apic_id[cpu]);
 
 	*out = (xen_mc_logical_cpu_t){
-		.mc_cpunr = cpu, .mc_apicid = cpu_apic_id[cpu], .mc_coreid = (u16)cpu, .mc_ncores = nr_cpus, .mc_ncores_active = cpumask_weight(&cpu_online),
+		.mc_cpunr = cpu, .mc_apicid = cpu_apic_id[cpu], .mc_chipid = p.socket, .mc_coreid = (u16)p.core, .mc_threadid = (u16)p.thread, .mc_ncores = nr_cpus, .mc_ncores_active = cpumask_weight(&cpu_online),
 		.mc_nthreads = 1, .mc_cpuid_level = (s32)cpu_features.max_leaf, .mc_family = cpu_features.family, .mc_model = cpu_features.model,
 		.mc_step = cpu_features.stepping,
 	};

@@ -12,19 +12,12 @@
 #include <x86/cpuid.h>
 #include <xen/platform.h>
 
-static int settime64(const struct xenpf_settime64 *t)
+/* It was `secs`.`nsecs` at system time `at`. System time 0, which is what guests are told, must not lie before 1970. */
+static int settime(u64 secs, u32 nsecs, u64 at)
 {
-	if (t->mbz || t->nsecs >= NS_PER_SEC)
+	if (nsecs >= NS_PER_SEC || secs >= ~0UL / (u64)NS_PER_SEC || at > secs * (u64)NS_PER_SEC + nsecs)
 		return -EINVAL;
-	wallclock_set(t->secs, t->nsecs, (s_time_t)t->system_time);
-	return 0;
-}
-
-static int settime32(const struct xenpf_settime32 *t)
-{
-	if (t->nsecs >= NS_PER_SEC)
-		return -EINVAL;
-	wallclock_set(t->secs, t->nsecs, (s_time_t)t->system_time);
+	wallclock_set(secs, nsecs, (s_time_t)at);
 	return 0;
 }
 
@@ -72,11 +65,12 @@ static int get_cpu_version(struct xenpf_pcpu_version *ver)
 	return 0;
 }
 
-/* Idle time per CPU of the caller's bitmap; the bits of CPUs that do not exist are cleared. */
+/* Idle time per CPU of the caller's bitmap, of which we look at no more than there can be CPUs; the bits of CPUs that do not exist are cleared. */
 static int get_idle_time(struct xenpf_getidletime *op)
 {
 	u64 now = (u64)time_now();
 
+	op->cpumap_nr_cpus = min(op->cpumap_nr_cpus, (u32)MAX_CPUS);
 	for (u32 cpu = 0; cpu < op->cpumap_nr_cpus; cpu++) {
 		struct vcpu_runstate_info rs;
 		u64 idle;
@@ -90,8 +84,6 @@ static int get_idle_time(struct xenpf_getidletime *op)
 			byte &= (u8)~(1u << cpu % 8);
 			if (copy_to_guest_idx(op->cpumap_bitmap.p, cpu / 8, &byte, 1))
 				return -EFAULT;
-			if (cpu >= MAX_CPUS)
-				break;
 			continue;
 		}
 		runstate_get(idle_domain->vcpus[cpu], &rs);
@@ -141,9 +133,9 @@ static int dispatch(struct xen_platform_op *op)
 {
 	switch (op->cmd) {
 	case XENPF_settime64:
-		return settime64(&op->u.settime64);
+		return op->u.settime64.mbz ? -EINVAL : settime(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
 	case XENPF_settime32:
-		return settime32(&op->u.settime32);
+		return settime(op->u.settime32.secs, op->u.settime32.nsecs, op->u.settime32.system_time);
 	case XENPF_get_cpuinfo:
 		return get_cpuinfo(&op->u.pcpu_info);
 	case XENPF_get_cpu_version:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sysctl: processors and memory of the machine. It is one node of one socket without threads: no topology is known. */
+/* sysctl: processors and memory of the machine. It is one node. */
+#include <core/apic.h>
 #include <core/percpu.h>
 #include <core/time.h>
 #include <hypercall/sysctl.h>
@@ -7,12 +8,27 @@
 #include <memory/heap.h>
 #include <sched/sched.h>
 #include <x86/cpuid.h>
+#include <x86/topology.h>
+
+/* The boot processor's socket and core, as far as they are online, stand for all. */
+static void count_cores(u32 *cores_per_socket, u32 *threads_per_core)
+{
+	struct cpu_place first = topology_place(cpu_apic_id[0]);
+	u32 in_socket = 0, in_core = 0;
+
+	for_each_online_cpu(cpu) {
+		struct cpu_place p = topology_place(cpu_apic_id[cpu]);
+
+		in_socket += p.socket == first.socket;
+		in_core += p.socket == first.socket && p.core == first.core;
+	}
+	*threads_per_core = max(in_core, 1U);
+	*cores_per_socket = max(in_socket / *threads_per_core, 1U);
+}
 
 int sysctl_physinfo(struct xen_sysctl *op)
 {
 	op->u.physinfo = (struct xen_sysctl_physinfo){
-		.threads_per_core = 1,
-		.cores_per_socket = nr_cpus,
 		.nr_cpus = cpumask_weight(&cpu_online),
 		.max_cpu_id = nr_cpus - 1,
 		.nr_nodes = 1,
@@ -27,6 +43,7 @@ int sysctl_physinfo(struct xen_sysctl *op)
 			[3] = cpu_features.words[CPUID_81_C], [5] = cpu_features.words[CPUID_7_B],
 		},
 	};
+	count_cores(&op->u.physinfo.cores_per_socket, &op->u.physinfo.threads_per_core);
 	return 0;
 }
 
@@ -36,7 +53,8 @@ int sysctl_cputopoinfo(struct xen_sysctl *op)
 
 	if (info->cputopo.p)
 		for (u32 i = 0; i < min(info->num_cpus, nr_cpus); i++) {
-			struct xen_sysctl_cputopo topo = { .core = i };
+			struct cpu_place p = topology_place(cpu_apic_id[i]);
+			struct xen_sysctl_cputopo topo = { .core = p.core, .socket = p.socket };
 
 			if (!cpumask_test(i, &cpu_online))
 				topo = (struct xen_sysctl_cputopo){ XEN_INVALID_CORE_ID, XEN_INVALID_SOCKET_ID, XEN_INVALID_NODE_ID };

@@ -9,6 +9,7 @@
  * From the guest: what the guest did to its own page tables or privileged state is emulated, the rest is the guest kernel's.
  */
 #include <core/console.h>
+#include <core/nmi_watchdog.h>
 #include <core/panic.h>
 #include <core/percpu.h>
 #include <core/smp.h>
@@ -69,6 +70,8 @@ static void handle_nmi(const struct cpu_user_regs *regs)
 
 	smp_nmi();
 	status = inb(PORT_B);
+	if (nmi_watchdog_nmi(regs, status & (PORT_B_PARITY | PORT_B_IOCHECK)))
+		return;
 	atomic_fetch_or(&nmi_reasons, status & PORT_B_PARITY ? XEN_NMIREASON_pci_serr :
 				      status & PORT_B_IOCHECK ? XEN_NMIREASON_io_error : XEN_NMIREASON_unknown);
 	if (regs_from_guest(regs)) {

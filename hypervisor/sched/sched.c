@@ -2,9 +2,11 @@
 /* The scheduler's core: choosing who runs next on a CPU, and moving vCPUs between CPUs. */
 #include <core/console.h>
 #include <core/panic.h>
+#include <core/param.h>
 #include <core/softirq.h>
 #include <core/trace.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 #include <sched/ops.h>
 #include <x86/cr.h>
 
@@ -43,6 +45,9 @@ const struct sched_ops *sched_policy = &sched_fair;
 cpumask_t sched_idle_cpus;
 
 #define BALANCE_PERIOD	MILLISECS(10)
+
+static int parse_sched(const char *value) { return strcmp(value, sched_fair.name) == 0 ? 0 : -EINVAL; }
+BOOT_PARAM("sched", parse_sched, "fair", "the scheduler");
 
 static bool wants_to_run(const struct vcpu *v)
 {

@@ -65,3 +65,17 @@ void cpuid_init(void)
 		f->words[CPUID_88_B] |= 1U << FEAT_IBPB % 32;
 	f->phys_bits = f->max_ext_leaf >= 0x80000008 ? cpuid(0x80000008, 0).a & 0xff : 36;
 }
+
+static u32 claimed[CPUID_WORDS];	/* of what was overridden */
+
+void cpuid_override(unsigned feat, bool believe)
+{
+	u32 bit = 1U << feat % 32, *word = &cpu_features.words[feat / 32];
+
+	if (believe) {
+		*word |= claimed[feat / 32] & bit;
+	} else {
+		claimed[feat / 32] |= *word & bit;
+		*word &= ~bit;
+	}
+}

@@ -37,10 +37,12 @@ enum cpuid_word { CPUID_1_C, CPUID_1_D, CPUID_7_B, CPUID_7_C, CPUID_7_D, CPUID_8
 #define FEAT_PAT	CPU_FEAT(CPUID_1_D, 16)
 #define FEAT_FXSR	CPU_FEAT(CPUID_1_D, 24)
 #define FEAT_SSE2	CPU_FEAT(CPUID_1_D, 26)
+#define FEAT_HTT	CPU_FEAT(CPUID_1_D, 28)
 #define FEAT_FSGSBASE	CPU_FEAT(CPUID_7_B, 0)
 #define FEAT_SMEP	CPU_FEAT(CPUID_7_B, 7)
 #define FEAT_ERMS	CPU_FEAT(CPUID_7_B, 9)
 #define FEAT_SMAP	CPU_FEAT(CPUID_7_B, 20)
+#define FEAT_TOPOEXT	CPU_FEAT(CPUID_81_C, 22)
 #define FEAT_SYSCALL	CPU_FEAT(CPUID_81_D, 11)
 #define FEAT_NX		CPU_FEAT(CPUID_81_D, 20)
 #define FEAT_PAGE1GB	CPU_FEAT(CPUID_81_D, 26)
@@ -66,6 +68,8 @@ extern struct cpu_features cpu_features;
 
 static inline bool cpu_has(unsigned feat) { return cpu_features.words[feat / 32] >> (feat % 32) & 1; }
 
+/* The user says that the processor has not got a feature that it claims; `believe` takes that back. While parameters are parsed. */
+void cpuid_override(unsigned feat, bool believe);
 /* Fill cpu_features; boot CPU, before anything asks cpu_has(). */
 void cpuid_init(void);
 

@@ -305,6 +305,42 @@ TEST(idle_time)
 	CHECK_LT(platform(XENPF_getidletime), 0);
 }
 
+TEST(idle_time_of_very_many)
+{
+	/* More than there can be: no walk through all the numbers, and an answer about those there are. */
+	static u8 map[4096];
+	static u64 idle[4096];
+	u64 start = now();
+
+	memset(&op, 0, sizeof(op));
+	map[0] = 1;
+	set_xen_guest_handle(op.u.getidletime.cpumap_bitmap, map);
+	set_xen_guest_handle(op.u.getidletime.idletime, idle);
+	op.u.getidletime.cpumap_nr_cpus = 8 * sizeof(map);
+	CHECK_EQ(platform(XENPF_getidletime), 0);
+	CHECK_EQ(map[0], 1);
+	op.u.getidletime.cpumap_nr_cpus = ~0u;
+	CHECK(platform(XENPF_getidletime) <= 0);
+	CHECK_LT(now() - start, PATIENCE);
+}
+
+/* Power management and frequencies: either really done, or refused; never ignored. */
+TEST(processor_power)
+{
+	static struct xen_processor_px px;
+
+	memset(&op, 0, sizeof(op));
+	op.u.set_pminfo.id = ~0u;
+	op.u.set_pminfo.type = XEN_PM_PX;
+	set_xen_guest_handle(op.u.set_pminfo.u.perf.states, &px);
+	CHECK_LT(platform(XENPF_set_processor_pminfo), 0);
+	op.u.set_pminfo.type = 99;
+	CHECK_LT(platform(XENPF_set_processor_pminfo), 0);
+	memset(&op, 0, sizeof(op));
+	op.u.change_freq.cpu = ~0u;
+	CHECK_LT(platform(XENPF_change_freq), 0);
+}
+
 TEST(platform_refused)
 {
 	memset(&op, 0, sizeof(op));

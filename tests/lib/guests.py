@@ -143,6 +143,11 @@ def to_agent(m, host, script, timeout=120):
 
 # Measures of Domain 0 and the hypervisor that must come back to where they were
 
+def free_kib(m):
+    """The machine's memory that no domain has."""
+    return lodge_json(m, 'info')['machine']['free_kib']
+
+
 def baseline(m):
     """Free memory of the machine, the store's nodes, and the daemons' processes and open files."""
     m.sh('sync; echo 3 >/proc/sys/vm/drop_caches')

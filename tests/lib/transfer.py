@@ -38,6 +38,28 @@ class Server(contextlib.AbstractContextManager):
         check(not self.thread.is_alive(), 'the transfer did not end')
 
 
+class Sender(contextlib.AbstractContextManager):
+    """Sends the same to everyone who connects, one after the other."""
+
+    def __init__(self, payload):
+        self.payload = payload
+        self.socket = socket.create_server(('127.0.0.1', 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):      # closed
+            while True:
+                connection, _ = self.socket.accept()
+                # Who goes away early has seen less than he should, and says so.
+                with connection, contextlib.suppress(ConnectionError):
+                    connection.sendall(self.payload)
+                    connection.shutdown(socket.SHUT_WR)
+
+
 def receive_all(connection):
     data = bytearray()
     while chunk := connection.recv(65536):

@@ -2,6 +2,7 @@
 """Domain 0's clocks: they never step backwards, run at the right rate, and show the right time."""
 import time
 
+import guests
 from harness import check, check_equal, test
 
 RATE_SECONDS = 20
@@ -52,6 +53,20 @@ def wall_clock(t):
     m = t.boot_dom0()
     found, now = int(m.sh('date +%s')), time.time()
     check(abs(found - now) < 10, f'Domain 0 says {found}, the host {now:.0f}')
+
+
+@test()
+def set_by_domain0(t):
+    """Domain 0 sets the machine's clock, and a guest that starts afterwards goes by it."""
+    m = guests.boot(t)
+    tomorrow = int(time.time()) + 86400
+    m.sh(f'date -s @{tomorrow}')
+    guests.create(m, 'web')
+    begin = int(m.sh('date +%s'))
+    found = int(guests.in_guest(m, 'web', 'date +%s'))
+    end = int(m.sh('date +%s'))
+    check(begin >= tomorrow, f'Domain 0 says {begin}, having been told {tomorrow}')
+    check(begin - 1 <= found <= end + 1, f'the guest says {found}, Domain 0 {begin} to {end}')
 
 
 @test()

@@ -63,7 +63,7 @@ def debug_keys(t):
     keys = re.findall(r'^\(LODGE\)   (\S)  ', log, re.MULTILINE)
     check(len(keys) >= 6 and 'h' in keys and 'a' in keys, f'h lists only {keys}')
     for key in keys:
-        if key in 'RC':     # reboot and crash
+        if key in 'RCH':    # reboot, crash and hang
             continue
         m.sh(f"hvctl keys '{key}'")
     audit(m)

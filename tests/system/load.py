@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: MIT
 """A minute of work that is hard on page tables, traps and scheduling; afterwards every count must be right."""
-from harness import audit, check_dom0_healthy, test
+import guests
+from harness import audit, check_dom0_healthy, check_equal, test
+
+BALLOON_KIB = 64 << 10
+
+
+def set_balloon(m, kib, unlike):
+    """Domain 0's balloon to a size; unlike: how `test` compares a size that is not there yet with it."""
+    m.sh(f'''cd /sys/devices/system/xen_memory/xen_memory0; echo {kib} >target_kb
+        while [ $(cat info/current_kb) {unlike} {kib} ]; do usleep 100000; done''', timeout=120)
 
 
 def minute(t, cpus):
@@ -36,20 +45,21 @@ def audit_under_load(t):
 def memory_pressure(t):
     """Domain 0 fills its memory and lets go of it, in small pages and through the balloon."""
     m = t.boot_dom0(cpus=2)
+    m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')
     m.sh('''
         free=$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
         for i in 1 2; do
             dd if=/dev/zero of=/tmp/fill bs=1M count=$((free * 2 / 5)) 2>/dev/null || exit 1
             rm /tmp/fill
         done
-        balloon=/sys/devices/system/xen_memory/xen_memory0
-        full=$(cat $balloon/target_kb)
-        for round in 1 2; do
-            echo $((full - 65536)) >$balloon/target_kb
-            until [ $(cat $balloon/info/current_kb) -le $((full - 65536)) ]; do sleep 0.1; done
-            echo $full >$balloon/target_kb
-            until [ $(cat $balloon/info/current_kb) -ge $((full - 1024)) ]; do sleep 0.1; done
-        done''', timeout=240)
+        ''', timeout=240)
+    full = int(m.sh('cat /sys/devices/system/xen_memory/xen_memory0/info/current_kb'))
+    for _ in range(2):
+        free = guests.free_kib(m)
+        set_balloon(m, full - BALLOON_KIB, '-gt')
+        check_equal(guests.free_kib(m), free + BALLOON_KIB, 'free memory in KiB, Domain 0 having given some')
+        set_balloon(m, full, '-lt')
+        check_equal(guests.free_kib(m), free, 'free memory in KiB, Domain 0 having it back')
     check_dom0_healthy(m)
     if t.ours:
         audit(m)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Parameters of the hypervisor that have no other test, by what they do to the machine."""
+"""Parameters of the hypervisor that change what Domain 0, its user or its tools see."""
+import re
+
+from guests import lodge_json
 from harness import check, check_equal, test
 
 
@@ -33,3 +36,110 @@ def com2(t):
     text = second.read_text()
     check('Lodge cannot boot: ' in text, f'on the second port: {text[-500:]!r}')
     check('Lodge' not in m.output, f'on the first port: {m.output!r:.300}')
+
+
+def log(m):
+    return m.sh('hvctl log')
+
+
+def check_log(m, text):
+    found = log(m)
+    check(re.search(text, found), f'no {text!r} in the log: {found}')
+
+
+def flags(m):
+    return m.sh("sed -n 's/^flags.*: //p' /proc/cpuinfo | head -n 1").split()
+
+
+@test(ours=True)
+def processors(t):
+    """dom0_vcpus_pin, cpuid and sched; what is wrong in them is named and does no harm."""
+    m = t.boot_dom0(hv_args='dom0_vcpus_pin sched=credit2 cpuid=no-nonsense cpuid=no-sse2 cpuid=no-AVX2,no-rdrand,no-sse4-1')
+    check_log(m, r'sched: "credit2" ignored, expected sched=fair')
+    check_log(m, r'cpuid: "no-nonsense" ignored, expected cpuid=no-FEATURE')
+    check_log(m, r'cpuid: "no-sse2" ignored')
+    found = flags(m)
+    shown = {'avx2', 'rdrand', 'sse4_1', 'sse4_2'} & set(found)
+    check(not shown, f'{shown} are not hidden')
+    check({'sse2', 'ssse3', 'popcnt'} <= set(found), f'too much is hidden: {found}')
+    m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')
+    m.sh('load 3 4', timeout=60)
+    for vcpu in lodge_json(m, 'vcpu-list')['guests'][0]['vcpus']:
+        check_equal((vcpu['cpu'], vcpu['affinity_hard']), (vcpu['vcpu'], str(vcpu['vcpu'])), f'place of vCPU {vcpu["vcpu"]}')
+
+
+@test(ours=True)
+def clocksource_acpi(t):
+    m = t.boot_dom0(hv_args='clocksource=acpi')
+    check_log(m, r'time: ACPI PM timer at 3579 kHz')
+    m.sh('clock 5')
+
+
+@test(ours=True)
+def clocksource_pit(t):
+    m = t.boot_dom0(hv_args='clocksource=pit')
+    check_log(m, r'time: PIT at 1193 kHz; .* taken to be invariant')
+    m.sh('clock 5')
+
+
+@test(ours=True)
+def clocksource_missing(t):
+    """A timer that the machine does not have."""
+    m = t.boot_dom0(hv_args='clocksource=tsc clocksource=hpet', extra=('-machine', 'hpet=off'))
+    check_log(m, r'clocksource: "tsc" ignored, expected clocksource=hpet\|acpi\|pit')
+    check_log(m, r'clocksource=hpet: this machine has none that works, another is used')
+    check_log(m, r'time: ACPI PM timer')
+
+
+@test(ours=True, alone=True)
+def tsc_unstable(t):
+    """Each processor follows the platform timer by itself, and the time does not step back."""
+    m = t.boot_dom0(hv_args='tsc=unstable')
+    m.sh('load 10 4 >/dev/null & clock 10', timeout=100)
+    m.sh('hvctl keys t')
+    check_log(m, r'compared every second, clamped')
+
+
+@test(ours=True, alone=True)
+def tsc_skewed(t):
+    m = t.boot_dom0(hv_args='tsc=unstable tsc=skewed')
+    m.sh('load 10 4 >/dev/null & clock 10', timeout=100)
+    m.sh('hvctl keys t')
+    check_log(m, r'time: system .* clamped')
+
+
+@test()
+def console_to_ring(t):
+    """What Domain 0 writes to the console is in the hypervisor's log, when the user wants it there."""
+    m = t.boot_dom0(hv_args='console_to_ring')
+    m.sh('echo from-domain-$((0 + 0)) >/dev/hvc0')
+    m.sh('until hvctl log | grep -q from-domain-0; do usleep 100000; done', timeout=30)
+
+
+def screen_text(m):
+    dump = m.command('human-monitor-command', **{'command-line': 'xp /2000hx 0xb8000'})
+    cells = [chr(int(cell, 16) & 0xff) for line in dump.splitlines() for cell in line.partition(':')[2].split()]
+    return '\n'.join(''.join(cells[at:at + 80]).rstrip() for at in range(0, 2000, 80))
+
+
+def on_screen(m, text):
+    """What a debug key prints, which is in the log before this returns; is it on the screen?"""
+    m.sh('hvctl keys h; until hvctl log | grep -q "list the keys"; do usleep 100000; done')
+    return text in screen_text(m)
+
+
+@test(ours=True)
+def vga_keep(t):
+    m = t.boot_dom0(hv_args='console=com1,vga vga=keep')
+    check(on_screen(m, 'run queues'), f'not on the screen:\n{screen_text(m)}')
+
+
+@test(ours=True)
+def defaults(t):
+    """Without vga=keep the screen is Domain 0's once it runs; without console_to_ring its output is not in the log."""
+    m = t.boot_dom0(hv_args='console=com1,vga')
+    m.sh('echo from-domain-$((0 + 0)) >/dev/hvc0')
+    m.expect('from-domain-0')
+    check('from-domain-0' not in log(m), 'Domain 0 is in the log')
+    check_log(m, 'VGA console handed to Domain 0')
+    check(not on_screen(m, '(LODGE)   r  run queues'), f'on the screen:\n{screen_text(m)}')

@@ -2,6 +2,7 @@
 """Domain 0's processors and interrupts."""
 import re
 
+from guests import lodge_json
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
 
@@ -84,3 +85,11 @@ def self_patching(t):
         echo 1 >/proc/sys/kernel/sched_schedstats; echo 0 >/proc/sys/kernel/sched_schedstats
     done; kill $!''', 250)
     check_dom0_healthy(m)
+
+
+@test(ours=True)
+def topology(t):
+    m = t.boot_dom0(cpus=4, extra=('-smp', '4,sockets=1,cores=2,threads=2'))
+    m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')
+    machine = lodge_json(m, 'info')['machine']
+    check_equal((machine['cores_per_socket'], machine['threads_per_core']), (2, 2), 'cores and threads')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: the CPU policy of domains, on made-up processors. */
-/* sources: domain/policy.c */
-/* cflags: -include fake_cpuid.h -D__XEN_TOOLS__ -Wno-unused-parameter */
+/* sources: domain/policy.c domain/policy_hide.c */
+/* cflags: -include fake_cpuid.h -include fake_param.h -D__XEN_TOOLS__ -Wno-unused-parameter */
 #include "test.h"
 
 #include <domain/policy.h>
@@ -14,6 +14,7 @@ struct cpu_features cpu_features;
 u64 xstate_features = XSTATE_FP | XSTATE_SSE | XSTATE_YMM;
 u64 frame_table_end = 0x80000;
 extern const struct domain_module policy_module;
+int param_parse_cpuid(const char *value);
 
 /* What the processor says: the same in every leaf, but for the two that give the highest number. */
 static struct cpuid_regs everywhere;
@@ -233,6 +234,41 @@ TEST(tools_take_features_away)
 	wanted[1].leaf = 0xbad;
 	CHECK_EQ(policy_change(&dom, 2, give, wanted), -EFAULT);
 	CHECK(dom.policy == policy_default());
+	done();
+}
+
+#define NR(name)	XEN_X86_FEATURE_##name
+
+TEST(hidden_by_the_user)
+{
+	static const char *const wrong[] = {
+		"", "no-", "no", "avx", "no-avx,", "no-avx,,no-aesni", "no-avx aesni", "no-nonsense", "no-av", "no-avxx", "no-lm", "no-sse2", "no-nx",
+		"no-hypervisor", "no-rdcl_no", "no-avx,no-fpu",
+	};
+
+	CHECK_EQ(param_parse_cpuid("no-AVX,no-sse4-1,no-Movbe,no-lfence_dispatch,no-itsc"), 0);
+	/* A wrong one changes nothing. */
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		CHECK_EQ(param_parse_cpuid(wrong[i]), -EINVAL);
+	for (unsigned hardware = 0; hardware < 2; hardware++) {
+		claims_all(VENDOR_AMD, hardware);
+		CHECK(!policy_has(&dom, NR(AVX)) && !policy_has(&dom, NR(MOVBE)) && !policy_has(&dom, NR(ITSC)));
+		CHECK(!policy_has(&dom, NR(LFENCE_DISPATCH)));
+		/* With what builds upon them. */
+		CHECK(!policy_has(&dom, NR(FMA)) && !policy_has(&dom, NR(AVX2)) && !policy_has(&dom, NR(SSE4_2)) && !policy_has(&dom, NR(VAES)));
+		CHECK(policy_has(&dom, NR(XSAVE)) && policy_has(&dom, NR(SSSE3)) && policy_has(&dom, NR(AESNI)));
+		CHECK(!zero(ask(0xd, 0)));
+	}
+	CHECK_EQ(param_parse_cpuid("no-xsave,no-mmx"), 0);
+	claims_all(VENDOR_AMD, false);
+	CHECK(!policy_has(&dom, NR(XSAVE)) && !policy_has(&dom, NR(AVX)) && policy_has(&dom, NR(MOVBE)));
+	CHECK(zero(ask(0xd, 0)) && zero(ask(0xd, 1)) && zero(ask(0xd, 2)));
+	/* AMD repeats it. */
+	CHECK_EQ(ask(1, 0).d & 1U << NR(MMX), 0);
+	CHECK_EQ(ask(0x80000001, 0).d & 1U << NR(MMX), 0);
+	CHECK_EQ(param_parse_cpuid("no-clzero"), 0);
+	claims_all(VENDOR_AMD, false);
+	CHECK(policy_has(&dom, NR(XSAVE)) && !policy_has(&dom, NR(CLZERO)));
 	done();
 }
 

@@ -45,7 +45,8 @@ void outb(u16 port, u8 v)
 u64 console_lock(void) { return 0; }
 void console_unlock(u64 flags) { }
 void console_input(char c) { }
-bool console_synchronous(void) { return false; }
+static bool synchronous;
+bool console_synchronous(void) { return synchronous; }
 unsigned acpi_isa_gsi(u8 irq) { return irq; }
 void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu) { }
 void timer_set(struct timer *t, s_time_t expires) { }
@@ -138,4 +139,21 @@ TEST(buffered_output_survives_a_stuck_line)
 	put("more");
 	handler(4, handler_data);
 	CHECK(was_sent("more"));
+}
+
+/* sync_console: with interrupts, too, a byte has left when it has been put. */
+TEST(synchronous_output_is_not_buffered)
+{
+	synchronous = true;
+	moving = true;
+	CHECK(serial_open(0));
+	serial_start_irq(0);
+	put("one");
+	CHECK(was_sent("one"));
+	moving = false;
+	looks = 0;
+	moves_after = 1000;
+	put("two");
+	CHECK(was_sent("two"));
+	synchronous = false;
 }
