@@ -385,21 +385,25 @@ TEST(context_refused)
 	check_no_loss(before);
 }
 
+static long vcpu_info(u32 vcpu)
+{
+	memset(&op, 0, sizeof(op));
+	op.u.getvcpuinfo.vcpu = vcpu;
+	return domctl(XEN_DOMCTL_getvcpuinfo, peer_id(&p), &op);
+}
+
 TEST(vcpu_info)
 {
 	REQUIRE_EQ(peer_start(&p, 2), 0);
 	for (u32 i = 0; i < 2; i++) {
-		memset(&op, 0, sizeof(op));
-		op.u.getvcpuinfo.vcpu = i;
-		REQUIRE_EQ(domctl(XEN_DOMCTL_getvcpuinfo, peer_id(&p), &op), 0);
+		REQUIRE_EQ(vcpu_info(i), 0);
 		CHECK_EQ(op.u.getvcpuinfo.online, 1);
-		CHECK_NE(op.u.getvcpuinfo.cpu_time, 0);
 		CHECK_LT(op.u.getvcpuinfo.cpu, 8);
+		/* It may have to wait for its first turn. */
+		CHECK(WAIT_FOR(!vcpu_info(i) && op.u.getvcpuinfo.cpu_time, PATIENCE));
 	}
-	op.u.getvcpuinfo.vcpu = 2;
-	CHECK_LT(domctl(XEN_DOMCTL_getvcpuinfo, peer_id(&p), &op), 0);
-	op.u.getvcpuinfo.vcpu = ~0u;
-	CHECK_LT(domctl(XEN_DOMCTL_getvcpuinfo, peer_id(&p), &op), 0);
+	CHECK_LT(vcpu_info(2), 0);
+	CHECK_LT(vcpu_info(~0u), 0);
 	REQUIRE_EQ(info(peer_id(&p)), 0);
 	CHECK_EQ(op.u.getdomaininfo.nr_online_vcpus, 2);
 	CHECK_EQ(op.u.getdomaininfo.max_vcpu_id, 1);
