@@ -30,7 +30,7 @@ for machine in ('pc', 'q35'):
 @test(ours=True)
 def small_machine(t):
     """Unpacking the kernel takes no more memory than it must: this is enough for it, for modules and for a Domain 0 that begins to run."""
-    m = t.boot(memory='192M', hv_args='dom0_mem=110M', reboot=False)
+    m = t.boot(memory='192M', hv_args='dom0_mem=100M', reboot=False)
     m.expect('Linux version', timeout=60, unless='Lodge cannot boot|PANIC')
 
 
