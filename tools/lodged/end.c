@@ -39,10 +39,11 @@ void end_domain(struct session *s, struct guest *g, const struct definition *d)
 	if (rc && rc != -ESRCH)
 		log_line("%s: domain %d cannot be destroyed: %s", g->name, domid, strerror(-rc));
 	store_release(s->store, (uint16_t)domid);	/* the store may have seen it itself */
-	await_gone(s, domid);
+	/* This tells the console daemon that it is this one which has ended. */
 	rc = nodes_remove(s->store, domid, g->uuid_text);
 	if (rc)
 		log_line("%s: nodes of domain %d cannot be removed: %s", g->name, domid, strerror(-rc));
+	await_gone(s, domid);
 	registry_set_domid(g, -1);
 }
 
