@@ -17,7 +17,8 @@ put_skeleton() {
 	done
 }
 
-# put_modules TREE: the modules named on standard input, and what they depend on.
+# put_modules TREE: the modules named on standard input, and what they depend on. Without their signatures: to check them takes the
+# kernel longer than all else that it does to load a module, and in Debian it loads it in any case.
 put_modules() {
 	grep -v '^#' | while read -r module; do
 		/sbin/modprobe -d "$kernel" -S "$version" --show-depends "$module" >"$1.depends"	# a built-in one: "builtin"
@@ -25,7 +26,7 @@ put_modules() {
 	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r file; do
 		path=lib/modules/${file#*/lib/modules/}
 		mkdir -p "$1/$(dirname "$path")"
-		cp "$file" "$1/$path"
+		objcopy "$file" "$1/$path"
 	done
 	rm -f "$1.depends"
 	cp "$kernel/lib/modules/$version/"modules.builtin* "$kernel/lib/modules/$version/modules.order" "$1/lib/modules/$version"
