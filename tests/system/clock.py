@@ -23,7 +23,7 @@ def monotonic_2(t):
     never_backwards(t, 2)
 
 
-@test(alone=True)
+@test(alone=True, long=True)
 def monotonic_4(t):
     never_backwards(t, 4)
 

@@ -83,7 +83,7 @@ def disks_survive(t, machine, disks):
     return interrupts
 
 
-@test(timeout=400)
+@test(timeout=400, long=True)
 def ahci_nvme_usb_disks(t):
     interrupts = disks_survive(t, 'q35', (
         Disk('ahci', '/ata', 65, ('-device', 'ide-hd,drive=ahci,bus=ide.2')),

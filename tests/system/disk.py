@@ -45,7 +45,7 @@ def survives_reboot(t):
         check_equal(hashlib.sha256(f.read(RAW_SIZE)).hexdigest(), sums.split()[0], 'checksum of the disk file')
 
 
-@test(timeout=300)
+@test(timeout=300, long=True)
 def parallel_writers(t):
     """Several processes write and read back at once, past the page cache."""
     disk = t.scratch / 'disk.img'

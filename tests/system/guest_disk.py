@@ -46,7 +46,7 @@ def kinds(t):
     check_dom0_healthy(m)
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def persistent_grants(t):
     """Off, unless the manager's settings say otherwise; the data is right both ways."""
     m = boot(t)

@@ -129,7 +129,7 @@ def scripts(t):
     check_equal(m.sh('ls /sys/class/net | grep vif; ls /sys/bus/xen-backend/devices; true').strip(), '', 'interfaces left over')
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def rate_and_address(t):
     """rate= is what the guest sends at most; ip= in the default network is what DHCP gives it."""
     m = boot(t)

@@ -37,7 +37,7 @@ def boots_with(t, vcpus):
     finish(t, m)
 
 
-@test(timeout=400)
+@test(timeout=400, long=True)
 def one_vcpu(t):
     boots_with(t, 1)
 

@@ -31,7 +31,7 @@ def four_processors(t):
     minute(t, 4)
 
 
-@test(timeout=400, ours=True)
+@test(timeout=400, ours=True, long=True)
 def audit_under_load(t):
     """The audit is right at any moment, not only at rest."""
     m = t.boot_dom0(cpus=2)

@@ -23,7 +23,7 @@ def check_counters(m):
     check_equal(m.sh('basename $(readlink /sys/class/net/eth0/device/driver)').strip(), 'e1000', 'driver')
 
 
-@test()
+@test(long=True)
 def receive(t):
     payload = os.urandom(SIZE)
     m = t.boot_dom0()
@@ -33,7 +33,7 @@ def receive(t):
     check_counters(m)
 
 
-@test()
+@test(long=True)
 def send(t):
     m = t.boot_dom0()
     with Server() as server:

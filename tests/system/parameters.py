@@ -19,14 +19,14 @@ def maxcpus(t):
         check('2 processors online' in m.sh('hvctl log'), 'the log has another number of processors')
 
 
-@test()
+@test(long=True)
 def mem(t):
     """What lies above is no memory, to Domain 0 neither."""
     m = t.boot_dom0(hv_args='mem=640M dom0_mem=-200M')
     check(300 <= memory_mib(m) <= 440, f'Domain 0 has {memory_mib(m):.1f} MiB')
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def com2(t):
     """The console on the second serial port, and nothing on the first."""
     second = t.scratch / 'com2'
@@ -75,14 +75,14 @@ def clocksource_acpi(t):
     m.sh('clock 5')
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def clocksource_pit(t):
     m = t.boot_dom0(hv_args='clocksource=pit')
     check_log(m, r'time: PIT at 1193 kHz; .* taken to be invariant')
     m.sh('clock 5')
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def clocksource_missing(t):
     """A timer that the machine does not have."""
     m = t.boot_dom0(hv_args='clocksource=tsc clocksource=hpet', extra=('-machine', 'hpet=off'))
@@ -100,7 +100,7 @@ def tsc_unstable(t):
     check_log(m, r'compared every second, clamped')
 
 
-@test(ours=True, alone=True)
+@test(ours=True, alone=True, long=True)
 def tsc_skewed(t):
     m = t.boot_dom0(hv_args='tsc=unstable tsc=skewed')
     m.sh('load 10 4 >/dev/null & clock 10', timeout=100)
@@ -108,7 +108,7 @@ def tsc_skewed(t):
     check_log(m, r'time: system .* clamped')
 
 
-@test()
+@test(long=True)
 def console_to_ring(t):
     """What Domain 0 writes to the console is in the hypervisor's log, when the user wants it there."""
     m = t.boot_dom0(hv_args='console_to_ring')
@@ -128,7 +128,7 @@ def on_screen(m, text):
     return text in screen_text(m)
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def vga_keep(t):
     m = t.boot_dom0(hv_args='console=com1,vga vga=keep')
     check(on_screen(m, 'run queues'), f'not on the screen:\n{screen_text(m)}')

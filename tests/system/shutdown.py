@@ -15,7 +15,7 @@ def poweroff(t):
     check_equal(m.wait_exit(10), 0, "QEMU's status")
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def ten_reboots(t):
     m = t.boot_dom0()
     for number in range(REBOOTS):
@@ -26,7 +26,7 @@ def ten_reboots(t):
     m.wait_exit(60)
 
 
-@test()
+@test(long=True)
 def forced_reboot(t):
     """Without init: straight from the kernel."""
     m = t.boot_dom0()

@@ -163,7 +163,7 @@ def hundred_times(t):
         audit(m)
 
 
-@test(timeout=300)
+@test(timeout=300, long=True)
 def looked_at_all_the_time(t):
     """Guests come and go while somebody asks for lists without end: every answer is one, and the manager stays as it was."""
     m = boot(t, files={'tiny.elf': TINY})

@@ -20,7 +20,7 @@ def hang(t):
     check(re.search(r'\bwork\+0x', m.before), f'no backtrace: {m.before}')
 
 
-@test(ours=True, alone=True)
+@test(ours=True, alone=True, long=True)
 def no_false_alarm(t):
     """Load, and debug keys that print much on a slow line, are no hang."""
     m = t.boot_dom0(hv_args='watchdog watchdog_timeout=5 sync_console')
@@ -30,7 +30,7 @@ def no_false_alarm(t):
     m.sh('true')
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def one_processor(t):
     """There is nobody to see it but the watchdog's own NMI."""
     m = t.boot_dom0(cpus=1, hv_args='watchdog watchdog_timeout=3')
@@ -39,7 +39,7 @@ def one_processor(t):
     m.wait_event('RESET', 60)
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def no_source(t):
     """A machine whose PIT is missing has no watchdog, and says so."""
     m = t.boot_dom0(hv_args='watchdog', extra=('-machine', 'pit=off'))
