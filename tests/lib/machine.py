@@ -142,7 +142,7 @@ class Machine:
             try:
                 event = self.events.get(timeout=max(0, deadline - time.monotonic()))
             except queue.Empty:
-                raise MachineError(f'no {name} event in {timeout} s') from None
+                raise MachineError(f'no {name} event in {timeout:g} s') from None
             if event is None:
                 self.events.put(None)
                 raise MachineError(f'QEMU ended without a {name} event')
@@ -155,7 +155,7 @@ class Machine:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise MachineError(f'the machine still runs after {timeout} s') from None
+            raise MachineError(f'the machine still runs after {timeout:g} s') from None
 
     # Console
 
@@ -182,7 +182,7 @@ class Machine:
                     raise MachineError(f'the machine ended without {pattern!r} on its console')
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise MachineError(f'no {pattern!r} on the console in {timeout} s')
+                    raise MachineError(f'no {pattern!r} on the console in {timeout:g} s')
                 start = self.output.rfind('\n') + 1
                 self.changed.wait(left)
 
@@ -205,7 +205,7 @@ class Machine:
             except TimeoutError:
                 self._check_alive()
                 if deadline and time.monotonic() > deadline:
-                    raise MachineError(f'Domain 0 was not ready in {timeout} s') from None
+                    raise MachineError(f'Domain 0 was not ready in {timeout:g} s') from None
                 continue
             if not data:
                 self._check_alive()
@@ -247,7 +247,7 @@ class Machine:
                 output(held[:len(held) - keep])
                 held = held[len(held) - keep:]
         except TimeoutError:
-            raise MachineError(f'the command did not end in {timeout} s') from None
+            raise MachineError(f'the command did not end in {timeout:g} s') from None
 
     def sh(self, script, timeout=60):
         """Run a shell script in Domain 0; returns its output. A status other than 0 is an error."""
