@@ -98,7 +98,7 @@ def own_script(m, name, text):
     m.sh(f'mkdir -p /etc/xen/scripts; cat >/etc/xen/scripts/{name} <<"END"\n{text}END\nchmod +x /etc/xen/scripts/{name}')
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def scripts(t):
     """script= is run as elsewhere when the interface comes and goes; what it says when it fails is the error, and all is undone."""
     m = boot(t)

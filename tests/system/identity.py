@@ -33,7 +33,7 @@ def domain_0(t):
     m.sh('for d in privcmd evtchn gntdev gntalloc; do [ -c /dev/xen/$d ] || exit 1; done')
 
 
-@test()
+@test(long=True)
 def memory(t):
     """Domain 0 has the memory that was asked for, in every way of asking."""
     for argument, low, high in (('dom0_mem=458752', 448, 448), ('dom0_mem=300M', 300, 300), ('dom0_mem=-400M', 500, 624),

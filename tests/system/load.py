@@ -41,7 +41,7 @@ def audit_under_load(t):
     m.sh('while [ ! -s /tmp/load.status ]; do sleep 0.2; done; cat /tmp/load.log; exit $(cat /tmp/load.status)', timeout=200)
 
 
-@test(timeout=300)
+@test(timeout=300, long=True)
 def memory_pressure(t):
     """Domain 0 fills its memory and lets go of it, in small pages and through the balloon."""
     m = t.boot_dom0(cpus=2)

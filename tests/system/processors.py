@@ -81,13 +81,13 @@ def nmi_under_load(t):
 def self_patching(t):
     """A kernel that patches its code under the feet of its other processors goes on. (QEMU's emulation can get stuck in that; see refresh_code().)"""
     m = t.boot_dom0(cpus=2)
-    m.sh('''yes >/dev/null & for i in $(seq 400); do
+    m.sh('''yes >/dev/null & for i in $(seq 150); do
         echo 1 >/proc/sys/kernel/sched_schedstats; echo 0 >/proc/sys/kernel/sched_schedstats
     done; kill $!''', 250)
     check_dom0_healthy(m)
 
 
-@test(ours=True)
+@test(ours=True, long=True)
 def topology(t):
     m = t.boot_dom0(cpus=4, extra=('-smp', '4,sockets=1,cores=2,threads=2'))
     m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')

@@ -36,7 +36,7 @@ def forced_reboot(t):
     m.wait_agent()
 
 
-@test()
+@test(long=True)
 def grub_reboot(t):
     """Through firmware and boot loader again, which QEMU's loader leaves out."""
     m = t.boot_dom0(boot='grub')
@@ -56,7 +56,7 @@ def panic(t):
     m.wait_agent()
 
 
-@test()
+@test(long=True)
 def panic_noreboot(t):
     """With noreboot it stays, and the message stays on the screen."""
     m = t.boot_dom0(hv_args='noreboot')
