@@ -22,16 +22,22 @@ void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
 	*l = (struct spinlock)SPINLOCK_INIT((u16)level, name);
 }
 
-/* Interrupts may come between the steps: a handler's push and pop are balanced, so `held` is as before when it returns. */
+/*
+ * Interrupts may come between the steps. A handler's push and pop are balanced, but until the entry counts, they use its place: it is
+ * written before, so that a handler that comes next does not find an old one, and again afterwards.
+ */
 static void note_held(struct spinlock *l)
 {
 	struct held_locks *h = &this_cpu(held_locks);
+	unsigned n = h->n;
 
-	if (unlikely(h->n == MAX_HELD))
+	if (unlikely(n == MAX_HELD))
 		panic("more than %d locks held taking %s", MAX_HELD, l->name);
-	h->lock[h->n] = l;
+	WRITE_ONCE(h->lock[n], l);
 	barrier();
-	h->n++;
+	WRITE_ONCE(h->n, n + 1);
+	barrier();
+	WRITE_ONCE(h->lock[n], l);
 	l->cpu = (u16)(smp_processor_id() + 1);
 }
 
