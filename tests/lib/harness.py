@@ -118,3 +118,10 @@ def hypervisor_keys(machine):
     yield
     machine.type(SWITCH_INPUT)
     machine.expect(switched + '(?:Domain 0|DOM0)', timeout=30)
+
+
+def screen_lines(machine):
+    """The lines of the VGA text screen, from the machine's memory."""
+    dump = machine.command('human-monitor-command', **{'command-line': 'xp /2000hx 0xb8000'})
+    cells = [chr(int(cell, 16) & 0xff) for line in dump.splitlines() for cell in line.partition(':')[2].split()]
+    return [''.join(cells[at:at + 80]).rstrip() for at in range(0, 2000, 80)]

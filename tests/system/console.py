@@ -3,7 +3,7 @@
 import re
 import time
 
-from harness import SWITCH_INPUT, audit, check, hypervisor_keys, test, wait_prompt
+from harness import SWITCH_INPUT, audit, check, hypervisor_keys, screen_lines, test, wait_prompt
 
 LINES = 3000
 
@@ -102,20 +102,13 @@ def log_ring(t):
         check(any('Lodge' in line for line in log), 'the log does not say who writes it')
 
 
-def screen(m):
-    """The lines of the VGA text screen, from the machine's memory."""
-    dump = m.command('human-monitor-command', **{'command-line': 'xp /2000hx 0xb8000'})
-    cells = [chr(int(cell, 16) & 0xff) for line in dump.splitlines() for cell in line.partition(':')[2].split()]
-    return [''.join(cells[at:at + 80]).rstrip() for at in range(0, 2000, 80)]
-
-
 @test(ours=True)
 def vga(t):
     """With console=vga the log is on the screen and nowhere else."""
     m = t.boot(kernel=None, initrd=None, reboot=False, hv_args='console=vga loglvl=all')
     text = []
     for _ in range(600):
-        text = screen(m)
+        text = screen_lines(m)
         if any('Lodge cannot boot: ' in line for line in text):
             break
         time.sleep(0.1)

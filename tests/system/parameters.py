@@ -3,7 +3,7 @@
 import re
 
 from guests import lodge_json
-from harness import check, check_equal, test
+from harness import check, check_equal, screen_lines, test
 
 
 def memory_mib(m):
@@ -116,22 +116,16 @@ def console_to_ring(t):
     m.sh('until hvctl log | grep -q from-domain-0; do usleep 100000; done', timeout=30)
 
 
-def screen_text(m):
-    dump = m.command('human-monitor-command', **{'command-line': 'xp /2000hx 0xb8000'})
-    cells = [chr(int(cell, 16) & 0xff) for line in dump.splitlines() for cell in line.partition(':')[2].split()]
-    return '\n'.join(''.join(cells[at:at + 80]).rstrip() for at in range(0, 2000, 80))
-
-
 def on_screen(m, text):
     """What a debug key prints, which is in the log before this returns; is it on the screen?"""
     m.sh('hvctl keys h; until hvctl log | grep -q "list the keys"; do usleep 100000; done')
-    return text in screen_text(m)
+    return any(text in line for line in screen_lines(m))
 
 
 @test(ours=True, long=True)
 def vga_keep(t):
     m = t.boot_dom0(hv_args='console=com1,vga vga=keep')
-    check(on_screen(m, 'run queues'), f'not on the screen:\n{screen_text(m)}')
+    check(on_screen(m, 'run queues'), f'not on the screen:\n{screen_lines(m)}')
 
 
 @test(ours=True)
@@ -142,4 +136,4 @@ def defaults(t):
     m.expect('from-domain-0')
     check('from-domain-0' not in log(m), 'Domain 0 is in the log')
     check_log(m, 'VGA console handed to Domain 0')
-    check(not on_screen(m, '(LODGE)   r  run queues'), f'on the screen:\n{screen_text(m)}')
+    check(not on_screen(m, '(LODGE)   r  run queues'), f'on the screen:\n{screen_lines(m)}')
