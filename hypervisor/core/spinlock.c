@@ -23,8 +23,8 @@ void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
 }
 
 /*
- * Interrupts may come between the steps. A handler's push and pop are balanced, but until the entry counts, they use its place: it is
- * written before, so that a handler that comes next does not find an old one, and again afterwards.
+ * A place counts before it is filled: an interrupt handler that comes between the two looks only at those above. The other way round, its
+ * own lock would take the place.
  */
 static void note_held(struct spinlock *l)
 {
@@ -33,8 +33,6 @@ static void note_held(struct spinlock *l)
 
 	if (unlikely(n == MAX_HELD))
 		panic("more than %d locks held taking %s", MAX_HELD, l->name);
-	WRITE_ONCE(h->lock[n], l);
-	barrier();
 	WRITE_ONCE(h->n, n + 1);
 	barrier();
 	WRITE_ONCE(h->lock[n], l);
