@@ -9,7 +9,7 @@ NM = nm
 HV = hypervisor
 VERSION := $(shell cat VERSION)
 
-.PHONY: all hypervisor tools man unit guests check-headers check-params format clean help
+.PHONY: all hypervisor tools man unit guests check-headers check-params format clean help FORCE
 .DEFAULT_GOAL := hypervisor
 all: hypervisor tools guests unit
 
@@ -38,7 +38,7 @@ $(ABI)/xen:
 	@test -d /usr/include/xen || { echo "libxen-dev is not installed: run ./run, or apt-get install libxen-dev" >&2; exit 1; }
 	@ln -sfn /usr/include/xen $@
 
-$(BUILD)/obj/%.o: $(HV)/%.c $(BUILD)/asm_offsets.h $(BUILD)/compile_info.h | $(ABI)/xen
+$(BUILD)/obj/%.o: $(HV)/%.c $(BUILD)/asm_offsets.h | $(BUILD)/compile_info.h $(ABI)/xen
 	@mkdir -p $(@D)
 	@echo "  CC      $*.c"
 	@$(CC) $(CPPFLAGS) -I$(BUILD) $(CFLAGS) -c $< -o $@
@@ -54,11 +54,13 @@ $(BUILD)/asm_offsets.h: $(HV)/pv/asm_offsets.c | $(ABI)/xen
 	@$(CC) $(CPPFLAGS) -MF $(BUILD)/asm_offsets.d -MT $@ $(CFLAGS) -S $< -o $(BUILD)/asm_offsets.s
 	@sed -n 's/^.*->\([A-Z0-9_]*\) [$$]*\(-*[0-9]*\).*/#define \1 \2/p' $(BUILD)/asm_offsets.s > $@
 
-$(BUILD)/compile_info.h: VERSION Makefile
+# Written again only when it says something else: a commit compiles just what names it.
+$(BUILD)/compile_info.h: FORCE
 	@mkdir -p $(@D)
 	@printf '#define LODGE_VERSION "%s"\n#define LODGE_COMPILER "%s"\n#define LODGE_DATE "%s"\n#define LODGE_CHANGESET "%s"\n' \
 		'$(VERSION)' "$$($(CC) --version | head -n 1)" "$$(git log -1 --format=%cI 2>/dev/null || echo unknown)" \
-		"$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" > $@
+		"$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 LINK = $(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments --build-id=sha1 --gc-sections \
 	-T $(BUILD)/lodge.lds $(EXTRA_LDFLAGS)

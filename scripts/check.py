@@ -4,8 +4,6 @@ import argparse
 import concurrent.futures
 import dataclasses
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tests/lib'))
 import harness
+import kernels
 import qemu
 import runargs
 import steps
@@ -25,7 +24,6 @@ from steps import say
 UNIT = steps.ROOT / 'tests/unit'
 FUZZ = steps.ROOT / 'tests/fuzz'
 HOST = steps.ROOT / 'tests/host'
-GUEST = steps.ROOT / 'tests/guest'
 SYSTEM = steps.ROOT / 'tests/system'
 GUEST_TIMEOUT = 300
 
@@ -69,9 +67,9 @@ def source_tests():
 
 
 def guest_tests(hypervisor):
-    for path in sorted(GUEST.glob('*.c')):
-        _, _, long = guest_declarations(path.stem)
-        yield Test(f'guest/{path.stem}', self_command(f'guest/{path.stem}', hypervisor), GUEST_TIMEOUT, long)
+    for noun in kernels.nouns():
+        _, _, flags = kernels.declarations(noun)
+        yield Test(f'guest/{noun}', self_command(f'guest/{noun}', hypervisor), GUEST_TIMEOUT, 'long' in flags)
 
 
 def system_tests(hypervisor):
@@ -101,39 +99,14 @@ def run_system(name, hypervisor):
         found.run(context)
 
 
-def guest_declarations(noun):
-    """What tests/guest/NOUN.args says: `args: OPTIONS OF ./run`, `expect: TEXT ON THE CONSOLE`, `long: WHY`."""
-    args, expected, long = [], [], False
-    path = GUEST / f'{noun}.args'
-    for line in path.read_text().splitlines() if path.exists() else []:
-        key, _, value = line.partition(':')
-        if key == 'args':
-            args += shlex.split(value)
-        elif key == 'expect':
-            expected.append(value.strip())
-        elif key == 'long':
-            long = True
-        elif line.strip() and not line.startswith('#'):
-            raise harness.TestFailed(f'{path}: {line!r} is neither args: nor expect: nor long:')
-    return args, expected, long
-
-
 def run_guest(name, hypervisor):
     """A kernel of ours in Domain 0's place. It says what passed; or it is to end in the expected way."""
-    noun = name.split('/')[1]
-    args, expected, _ = guest_declarations(noun)
-    config = runargs.config(runargs.parse(['--memory', '512M', *args]))
-    config = dataclasses.replace(config, hypervisor=hypervisor, kernel=steps.BUILD / f'guest/{noun}.elf', initrd=None, tools=False,
-                                 reboot=False, hv_args=f'dom0_mem=64M {config.hv_args}')
-    with Machine(config, log_path(name)) as machine:
-        if expected:
-            for text in expected:
-                machine.expect(re.escape(text), GUEST_TIMEOUT)
-            return
-        match = machine.expect(r'GUEST-DONE passed=(\d+) failed=(\d+)', GUEST_TIMEOUT)
-        failed = re.findall(r'TEST \S+: FAIL.*', machine.before)
-    harness.check(match[2] == '0' and not failed, '\n'.join(failed) or f'{match[2]} failed')
-    harness.check(int(match[1]) > 0, 'the kernel ran no tests')
+    noun, console = name.split('/')[1], ''
+    with Machine(kernels.config(noun, hypervisor), log_path(name)) as machine:
+        for pattern in kernels.ends(noun):
+            end = machine.expect(pattern, GUEST_TIMEOUT)
+            console += machine.before + end[0]
+    kernels.judge(console)
 
 
 def run_one(name, hypervisor):
