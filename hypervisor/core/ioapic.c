@@ -18,9 +18,10 @@
 #include <x86/io.h>
 
 #define MAX_IOAPICS	128
-#define MAX_PINS	240
+#define MAX_PINS	120	/* that the 8-bit index reaches */
 #define REG_ID		0
 #define REG_VERSION	1
+#define REG_ARBITRATION	2
 #define REG_ENTRY(pin)	(0x10 + 2 * (pin))
 #define RTE_NMI		(4u << 8)
 #define RTE_ACTIVE_LOW	BIT(13)
@@ -176,12 +177,18 @@ static struct ioapic *find_by_base(u64 base)
 	return NULL;
 }
 
+/* Reading others is undefined. */
+static bool has_register(const struct ioapic *io, u32 reg)
+{
+	return reg <= REG_ARBITRATION || (reg >= REG_ENTRY(0) && (reg - REG_ENTRY(0)) / 2 < io->pins);
+}
+
 int ioapic_guest_read(u64 base, u32 reg, u32 *value)
 {
 	struct ioapic *io = find_by_base(base);
 	u64 flags;
 
-	if (!io || reg > 0xff)
+	if (!io || !has_register(io, reg))
 		return -EINVAL;
 	flags = spin_lock_irqsave(&io->lock);
 	*value = reg_read(io, reg);
@@ -194,10 +201,10 @@ int ioapic_guest_write(u64 base, u32 reg, u32 value)
 	struct ioapic *io = find_by_base(base);
 	u32 pin = (reg - REG_ENTRY(0)) / 2;
 
-	if (!io || reg > 0xff)
+	if (!io || !has_register(io, reg))
 		return -EINVAL;
 	/* Destinations (odd registers) are ours to choose; ID and arbitration are nobody's business. */
-	if (reg < REG_ENTRY(0) || pin >= io->pins || (reg & 1))
+	if (reg < REG_ENTRY(0) || (reg & 1))
 		return 0;
 	if (irq_setup_gsi(io->gsi_base + pin, value & RTE_LEVEL, value & RTE_ACTIVE_LOW))
 		log_debug("IO-APIC: entry of GSI %u is in use, write of %#x ignored\n", io->gsi_base + pin, value);
