@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A plugin for QEMU that counts instructions by the address of their translated block, for tests/bench/profile.
+ * A plugin for QEMU that counts how often each instruction is executed, for tests/bench/profile and ops. Counts are written as lines "ADDRESS COUNT".
  *
- * usage: -plugin profile.so,socket=PATH     a line "FILE\n" through the socket writes all counts so far to FILE: "ADDRESS COUNT"
+ * usage: -plugin profile.so,socket=PATH     a line "FILE\n" through the socket writes all counts so far to FILE
+ *        -plugin profile.so,marks=DIR       what is executed from a mark to the next (mark.h) is written to DIR/0, DIR/1 …
  *
  * Debian packages no qemu-plugin.h; these are the functions of plugin API version 1 that are used. One TCG thread runs the
  * machine, so nobody else counts at the same time. A count that is being read may be a moment old.
  */
+#include "mark.h"
+
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,54 +23,53 @@
 #define PUBLIC	__attribute__((visibility("default")))
 
 struct qemu_plugin_tb;
+struct qemu_plugin_insn;
 typedef struct qemu_info_t qemu_info_t;
 
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*fn)(uint64_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr, uint64_t imm);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op, void *ptr, uint64_t imm);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void (*fn)(unsigned vcpu, void *arg), int flags, void *arg);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 
 PUBLIC int qemu_plugin_version = 1;
 
-enum { ADD_U64 = 0, BUCKETS = 1 << 16 };
+enum { ADD_U64 = 0, NO_REGISTERS = 0, BUCKETS = 1 << 19 };
 
-/* A block that is translated again has the same counter; they are never freed. */
-struct block {
-	struct block *next;
-	uint64_t address, insns;
+/* An instruction that is translated again has the same counter; they are never freed. */
+struct counter {
+	struct counter *next;
+	uint64_t address, count;
+	uint64_t begin;		/* count at the last MARK_BEGIN */
 };
 
-static struct block *buckets[BUCKETS];
+static struct counter *buckets[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const char *marks;	/* a directory, or NULL */
 
-static struct block *block_at(uint64_t address)
+/* Under the lock. */
+static struct counter *counter_at(uint64_t address)
 {
-	struct block **head = &buckets[(address ^ address >> 16) % BUCKETS], *b;
+	struct counter **head = &buckets[(address ^ address >> 19) % BUCKETS], *c;
 
-	pthread_mutex_lock(&lock);
-	for (b = *head; b && b->address != address; b = b->next)
+	for (c = *head; c && c->address != address; c = c->next)
 		;
-	if (!b) {
-		b = calloc(1, sizeof(*b));
-		if (!b)
+	if (!c) {
+		c = calloc(1, sizeof(*c));
+		if (!c)
 			abort();
-		b->address = address;
-		b->next = *head;
-		*head = b;
+		c->address = address;
+		c->next = *head;
+		*head = c;
 	}
-	pthread_mutex_unlock(&lock);
-	return b;
+	return c;
 }
 
-static void translated(uint64_t id, struct qemu_plugin_tb *tb)
-{
-	struct block *b = block_at(qemu_plugin_tb_vaddr(tb));
-
-	(void)id;
-	qemu_plugin_register_vcpu_tb_exec_inline(tb, ADD_U64, &b->insns, qemu_plugin_tb_n_insns(tb));
-}
-
-static bool write_counts(const char *path)
+/* Counts since `begin` was taken, or all of them. */
+static bool write_counts(const char *path, bool all)
 {
 	FILE *f = fopen(path, "w");
 
@@ -75,10 +77,68 @@ static bool write_counts(const char *path)
 		return false;
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < BUCKETS; i++)
-		for (const struct block *b = buckets[i]; b; b = b->next)
-			fprintf(f, "%" PRIx64 " %" PRIu64 "\n", b->address, b->insns);
+		for (const struct counter *c = buckets[i]; c; c = c->next) {
+			uint64_t n = all ? c->count : c->count - c->begin;
+
+			if (n)
+				fprintf(f, "%" PRIx64 " %" PRIu64 "\n", c->address, n);
+		}
 	pthread_mutex_unlock(&lock);
 	return fclose(f) == 0;
+}
+
+static void mark_begin(unsigned vcpu, void *arg)
+{
+	(void)vcpu;
+	(void)arg;
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct counter *c = buckets[i]; c; c = c->next)
+			c->begin = c->count;
+	pthread_mutex_unlock(&lock);
+}
+
+static void mark_end(unsigned vcpu, void *arg)
+{
+	static unsigned number;
+	char path[4096];
+
+	(void)vcpu;
+	(void)arg;
+	snprintf(path, sizeof(path), "%s/%u", marks, number++);
+	if (!write_counts(path, false)) {
+		perror(path);
+		exit(1);
+	}
+}
+
+/* The displacement of the long NOP that is a mark, or 0. */
+static uint32_t mark_of(const struct qemu_plugin_insn *insn)
+{
+	static const uint8_t nop[4] = { 0x0f, 0x1f, 0x84, 0x00 };
+	const uint8_t *bytes = qemu_plugin_insn_data(insn);
+	uint32_t mark;
+
+	if (qemu_plugin_insn_size(insn) != 8 || memcmp(bytes, nop, sizeof(nop)))
+		return 0;
+	memcpy(&mark, bytes + sizeof(nop), sizeof(mark));
+	return mark;
+}
+
+static void translated(uint64_t id, struct qemu_plugin_tb *tb)
+{
+	(void)id;
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+		uint32_t mark = marks ? mark_of(insn) : 0;
+
+		if (mark == MARK_BEGIN || mark == MARK_END)
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, mark == MARK_BEGIN ? mark_begin : mark_end, NO_REGISTERS, NULL);
+		else
+			qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &counter_at(qemu_plugin_insn_vaddr(insn))->count, 1);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 static void *serve(void *arg)
@@ -90,7 +150,7 @@ static void *serve(void *arg)
 		bool done;
 
 		path[strcspn(path, "\n")] = '\0';
-		done = write_counts(path);
+		done = write_counts(path, true);
 		if (write(fileno(f), done ? "done\n" : "lost\n", 5) != 5)
 			break;
 	}
@@ -98,23 +158,35 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-PUBLIC int qemu_plugin_install(uint64_t id, const qemu_info_t *info, int argc, char **argv)
+static bool listen_to(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	pthread_t thread;
 	FILE *f;
 	int fd;
 
-	(void)info;
-	if (argc != 1 || strncmp(argv[0], "socket=", 7) || strlen(argv[0] + 7) >= sizeof(a.sun_path))
-		return -1;
-	strcpy(a.sun_path, argv[0] + 7);
+	if (strlen(path) >= sizeof(a.sun_path))
+		return false;
+	strcpy(a.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) || !(f = fdopen(fd, "r+")))
-		return -1;
+		return false;
 	setvbuf(f, NULL, _IONBF, 0);
-	if (pthread_create(&thread, NULL, serve, f))
-		return -1;
+	return !pthread_create(&thread, NULL, serve, f);
+}
+
+PUBLIC int qemu_plugin_install(uint64_t id, const qemu_info_t *info, int argc, char **argv)
+{
+	(void)info;
+	for (int i = 0; i < argc; i++) {
+		if (!strncmp(argv[i], "marks=", 6)) {
+			marks = strdup(argv[i] + 6);
+			if (!marks)
+				return -1;
+		} else if (strncmp(argv[i], "socket=", 7) || !listen_to(argv[i] + 7)) {
+			return -1;
+		}
+	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	return 0;
 }
