@@ -8,7 +8,7 @@
 #include <x86/cr.h>
 
 /* Bits may be set by other CPUs, so every change is a locked operation. */
-static DEFINE_PER_CPU(u32, pending);
+DEFINE_PER_CPU(u32, softirqs_pending);
 static void (*handlers[SOFTIRQ_COUNT])(void);
 
 /* Tasklets scheduled on this CPU, newest first. Touched with interrupts off only. */
@@ -21,25 +21,25 @@ void softirq_register(enum softirq nr, void (*handler)(void))
 
 void softirq_raise(enum softirq nr)
 {
-	atomic_fetch_or(&this_cpu(pending), 1u << nr);
+	atomic_fetch_or(&this_cpu(softirqs_pending), 1u << nr);
 }
 
 void softirq_raise_cpu(unsigned cpu, enum softirq nr)
 {
 	u32 bit = 1u << nr;
 
-	if (!(atomic_fetch_or(&per_cpu(pending, cpu), bit) & bit) && cpu != smp_processor_id())
+	if (!(atomic_fetch_or(&per_cpu(softirqs_pending, cpu), bit) & bit) && cpu != smp_processor_id())
 		smp_kick(cpu);
 }
 
 bool softirq_pending(void)
 {
-	return READ_ONCE(this_cpu(pending)) != 0;
+	return READ_ONCE(this_cpu(softirqs_pending)) != 0;
 }
 
 static void run(u32 allowed)
 {
-	u32 *p = &this_cpu(pending);
+	u32 *p = &this_cpu(softirqs_pending);
 	u32 work;
 
 	while ((work = READ_ONCE(*p) & allowed)) {

@@ -6,9 +6,13 @@
 #ifndef CORE_SOFTIRQ_H
 #define CORE_SOFTIRQ_H
 
+#include <core/percpu.h>
 #include <lib/types.h>
 
 enum softirq { SOFTIRQ_NMI, SOFTIRQ_TIMER, SOFTIRQ_RCU, SOFTIRQ_TASKLET, SOFTIRQ_SCHEDULE, SOFTIRQ_COUNT };
+
+/* Bits of what is raised on a CPU. entry.S looks at it. */
+DECLARE_PER_CPU(u32, softirqs_pending);
 
 /* Boot, before the first softirq_raise(). */
 void softirq_init(void);

@@ -10,25 +10,35 @@
 /* Length of the SYSCALL instruction that a continuation executes again. */
 #define SYSCALL_LEN	2
 
+/* Why a guest of the kind `who` may not call the number; 0, and its row. A number without a row has no flags. */
+static __always_inline long find_row(u64 nr, unsigned who, const struct hypercall_row **row)
+{
+	if (unlikely(nr >= ARRAY_SIZE(hypercall_table)))
+		return -ENOSYS;
+	*row = &hypercall_table[index_nospec(nr, ARRAY_SIZE(hypercall_table))];
+	if (unlikely(!((*row)->flags & who)))
+		return -ENOSYS;
+	if (unlikely((*row)->flags & HC_PRIV && !current->domain->privileged))
+		return -EPERM;
+	return 0;
+}
+
 long hypercall_call(u64 nr, const u64 args[6])
 {
 	const struct hypercall_row *row;
+	long rc = find_row(nr, current->pv ? HC_PV : HC_HVM, &row);
 
-	if (unlikely(nr >= ARRAY_SIZE(hypercall_table)))
-		return -ENOSYS;
-	row = &hypercall_table[index_nospec(nr, ARRAY_SIZE(hypercall_table))];
-	if (unlikely(!row->fn || !(row->flags & (current->pv ? HC_PV : HC_HVM))))
-		return -ENOSYS;
-	if (unlikely((row->flags & HC_PRIV) && !current->domain->privileged))
-		return -EPERM;
-	return row->fn(args[0], args[1], args[2], args[3], args[4], args[5]);
+	return rc ? rc : row->fn(args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
-void hypercall_dispatch(struct cpu_user_regs *regs)
+void hypercall_dispatch(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
-	u64 args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
-	long rc = hypercall_call(regs->rax, args);
+	struct cpu_user_regs *regs = guest_regs();
+	const struct hypercall_row *row;
+	long rc = find_row(regs->rax, HC_PV, &row);
 
+	if (likely(!rc))
+		rc = row->fn(a1, a2, a3, a4, a5, a6);
 	if (likely(rc != -ERESTART))
 		regs->rax = (u64)rc;
 }

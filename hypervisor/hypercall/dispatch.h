@@ -22,12 +22,11 @@ struct hypercall_row {
 	hypercall_fn fn;
 	u8 flags;	/* HC_*: which guests; HC_PRIV: only a privileged domain */
 	u8 args;	/* number of arguments: the rest is never looked at */
-	const char *name;
 };
 extern const struct hypercall_row hypercall_table[64];
 
-/* Entry from entry.S: regs is the guest's frame; sets regs->rax and so on. */
-void hypercall_dispatch(struct cpu_user_regs *regs);
+/* Entry from entry.S, for PV guests: number and result are in the rax of the guest's frame, the arguments are still in their registers. */
+void hypercall_dispatch(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 /* Execute one call with arguments in memory: multicall entries. Same rules. */
 long hypercall_call(u64 nr, const u64 args[6]);
 

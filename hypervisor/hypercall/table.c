@@ -3,7 +3,7 @@
 #include <hypercall/dispatch.h>
 #include <xen/arch-x86/xen-mca.h>
 
-#define ROW(nr, handler, nargs, who)	[nr] = { .fn = (handler), .flags = (who), .args = (nargs), .name = #nr }
+#define ROW(nr, handler, nargs, who)	[nr] = { .fn = (handler), .flags = (who), .args = (nargs) }
 
 const struct hypercall_row hypercall_table[64] = {
 	ROW(__HYPERVISOR_set_trap_table, do_set_trap_table, 1, HC_PV),

@@ -123,32 +123,7 @@ ist_entry:
 	call trap_dispatch
 	jmp ret_to_hypervisor
 
-/*
- * SYSCALL from ring 3. The CPU's stub (x86/segment.c) has saved rax in cpu_info.scratch[0], loaded rsp with the end of guest_regs' hardware
- * frame, and pushed ss and the guest's rsp. rcx: return address; r11: rflags.
- */
-	.globl syscall_entry
-syscall_entry:
-	push %r11
-	pushq $SEL_RING3_CS64
-	push %rcx
-	pushq $0
-	movl $VECTOR_SYSCALL, 4(%rsp)
-	mov CPU_INFO_SCRATCH - REGS_ERROR(%rsp), %rax
-	SAVE_REGS
-	xor %ebp, %ebp
-	sti
-	mov %rsp, %rdi
-	mov CPU_INFO_CURRENT(%rsp), %rbx
-	mov VCPU_PV(%rbx), %rax
-	cmpb $0, PV_KERNEL_MODE(%rax)
-	je 1f
-	call hypercall_dispatch
-	jmp ret_to_guest
-1:	call pv_syscall
-	jmp ret_to_guest
-
-/* The same from 32-bit code (AMD; Intel processors raise #UD instead). */
+/* SYSCALL from 32-bit code (AMD; Intel processors raise #UD instead). */
 	.globl syscall32_entry
 syscall32_entry:
 	push %r11
@@ -181,6 +156,30 @@ sysenter_entry:
 	sti
 	mov %rsp, %rdi
 	call pv_sysenter
+	jmp ret_to_guest
+
+/*
+ * SYSCALL from ring 3. The CPU's stub (x86/segment.c) has saved rax in cpu_info.scratch[0], loaded rsp with the end of guest_regs' hardware
+ * frame, and pushed ss and the guest's rsp. rcx: return address; r11: rflags.
+ */
+	.globl syscall_entry
+syscall_entry:
+	push %r11
+	pushq $SEL_RING3_CS64
+	push %rcx
+	pushq $0
+	movl $VECTOR_SYSCALL, 4(%rsp)
+	mov CPU_INFO_SCRATCH - REGS_ERROR(%rsp), %rax
+	SAVE_REGS
+	xor %ebp, %ebp
+	sti
+	mov CPU_INFO_CURRENT(%rsp), %rbx
+	mov VCPU_PV(%rbx), %rax
+	cmpb $0, PV_KERNEL_MODE(%rax)
+	je syscall_from_user
+	/* rdi, rsi, rdx, r8 and r9 are the arguments of a C function as they are. */
+	mov %r10, %rcx
+	call hypercall_dispatch
 	/* fall through */
 
 /* The way back to a PV guest. rsp: cpu_info's guest_regs. */
@@ -195,9 +194,10 @@ ret_to_guest:
 	test %al, %al
 	jnz maybe_deliver
 check_softirqs:		/* after delivery, which may have crashed the guest */
-	call softirq_pending
-	test %al, %al
-	jnz do_softirqs
+	lea softirqs_pending(%rip), %rax
+	add CPU_INFO_PERCPU(%rsp), %rax
+	cmpl $0, (%rax)
+	jne do_softirqs
 	/*
 	 * Where rcx and r11 are nobody's (the end of a SYSCALL; a handler, which finds them on its stack) SYSRET does, if it can produce the frame. It would fault
 	 * here, with the guest's rsp, on an address that is not canonical.
@@ -224,6 +224,11 @@ restore_by_iret:
 guest_iret:
 	iretq
 	FIXUP guest_iret, guest_iret_failed
+
+syscall_from_user:
+	mov %rsp, %rdi
+	call pv_syscall
+	jmp ret_to_guest
 
 do_softirqs:
 	sti
