@@ -8,14 +8,6 @@
 #include <x86/fixup.h>
 #include <x86/layout.h>
 
-/* All of [addr, addr + len) outside the hypervisor's range and without wrap-around. Non-canonical addresses fault by themselves. */
-static bool guest_range_ok(u64 addr, size_t len)
-{
-	u64 end = addr + len;
-
-	return end >= addr && (end <= HYP_VIRT_START || addr >= HYP_VIRT_END);
-}
-
 /* Returns the number of bytes not copied. Eight at a time, the rest singly; a fault in the first part is retried bytewise to find the spot. */
 static size_t copy_fixed(void *dst, const void *src, size_t len)
 {

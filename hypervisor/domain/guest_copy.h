@@ -9,6 +9,8 @@
 
 #include <lib/types.h>
 #include <lib/errno.h>
+#include <x86/fixup.h>
+#include <x86/layout.h>
 
 /* 0, or -EFAULT: unmapped, read-only, non-canonical, or inside the hypervisor's range. len may be 0. */
 int __must_check copy_from_guest(void *dst, const void *guest_src, size_t len);
@@ -20,5 +22,28 @@ int __must_check copy_to_guest_idx(void *guest_array, u64 i, const void *src, si
 /* Number of bytes that could not be copied: for faults that need the exact spot. */
 size_t copy_from_guest_partial(void *dst, const void *guest_src, size_t len);
 size_t copy_to_guest_partial(void *guest_dst, const void *src, size_t len);
+
+/* All of [addr, addr + len) outside the hypervisor's range and without wrap-around. Non-canonical addresses fault by themselves. */
+static inline bool guest_range_ok(u64 addr, size_t len)
+{
+	u64 end = addr + len;
+
+	return end >= addr && (end <= HYP_VIRT_START || addr >= HYP_VIRT_END);
+}
+
+/*
+ * One u64 at a guest address that guest_range_ok() has passed, for what is done at every entry. A fault goes to the label
+ * `fault`.
+ */
+#ifndef guest_put	/* unit tests bring their own */
+#define guest_put(addr, val, fault)						\
+	__asm__ goto("1: movq %1, %0\n" FIXUP(1b, %l2)				\
+		     : : "m"(*(u64 *)(addr)), "er"((u64)(val)) : "memory" : fault)
+#define guest_get(addr, fault) ({						\
+	u64 _val;								\
+	__asm__ goto("1: movq %1, %0\n" FIXUP(1b, %l2)				\
+		     : "=r"(_val) : "m"(*(const u64 *)(addr)) : "memory" : fault);	\
+	_val; })
+#endif
 
 #endif

@@ -32,13 +32,21 @@ HYPERCALL(do_iret)
 	struct cpu_user_regs *regs = guest_regs();
 	struct vcpu *v = current;
 	struct pv_vcpu *pv = v->pv;
+	const struct iret_context *frame = (const struct iret_context *)regs->rsp;
 	struct iret_context c;
 	bool to_user;
 
-	if (copy_from_guest(&c, (const void *)regs->rsp, sizeof(c))) {
-		domain_crash(v->domain, "vCPU %u: iret without a frame at %#lx", v->id, regs->rsp);
-		return 0;
-	}
+	if (unlikely(!guest_range_ok((u64)frame, sizeof(*frame))))
+		goto fault;
+	c.rax = guest_get(&frame->rax, fault);
+	c.r11 = guest_get(&frame->r11, fault);
+	c.rcx = guest_get(&frame->rcx, fault);
+	c.flags = guest_get(&frame->flags, fault);
+	c.rip = guest_get(&frame->rip, fault);
+	c.cs = guest_get(&frame->cs, fault);
+	c.rflags = guest_get(&frame->rflags, fault);
+	c.rsp = guest_get(&frame->rsp, fault);
+	c.ss = guest_get(&frame->ss, fault);
 	to_user = (c.cs & 3) == 3;
 	if (to_user && mfn_eq(pv->user_l4, MFN_INVALID)) {
 		domain_crash(v->domain, "vCPU %u: iret to user mode, but no user page table has been set", v->id);
@@ -58,8 +66,11 @@ HYPERCALL(do_iret)
 	pv->nmi_masked = false;
 	v->info->evtchn_upcall_mask = !(c.rflags & RFLAGS_IF);
 	if (to_user)
-		pv_toggle_mode(v);
+		pv_set_mode(v, false);
 	/* The dispatcher stores what is returned as rax, except the one value that means a continuation. */
 	regs->rax = c.rax;
 	return (long)c.rax;
+fault:
+	domain_crash(v->domain, "vCPU %u: iret without a frame at %#lx", v->id, regs->rsp);
+	return 0;
 }

@@ -22,32 +22,29 @@
 
 #define EPOCH_LAG_MAX	0x4000
 
-static u64 clock = 1 << 1;
-static DEFINE_PER_CPU(u64, tlb_flushed);	/* epoch of the CPU's last full flush */
+u64 tlb_clock = 1 << 1;
+DEFINE_PER_CPU(u64, tlb_flushed);
 
 u16 tlb_epoch(void)
 {
-	u64 c = READ_ONCE(clock);
+	u64 c = READ_ONCE(tlb_clock);
 
 	if (!(c & 1))
-		c = atomic_fetch_or(&clock, 1);
+		c = atomic_fetch_or(&tlb_clock, 1);
 	return (u16)(c >> 1);
 }
 
-/* The epoch of a flush about to begin. */
-static u64 flush_epoch(void)
+u64 tlb_advance(u64 c)
 {
-	u64 c = READ_ONCE(clock);
-
 	while (c & 1)
-		if (atomic_try_cmpxchg(&clock, &c, c + 1))
+		if (atomic_try_cmpxchg(&tlb_clock, &c, c + 1))
 			return (c + 1) >> 1;
 	return c >> 1;
 }
 
 void tlb_filter(cpumask_t *mask, u16 epoch)
 {
-	u64 now = READ_ONCE(clock) >> 1;
+	u64 now = READ_ONCE(tlb_clock) >> 1;
 
 	for_each_cpu(cpu, mask) {
 		u64 t = READ_ONCE(per_cpu(tlb_flushed, cpu));
@@ -55,14 +52,6 @@ void tlb_filter(cpumask_t *mask, u16 epoch)
 		if (now - t < EPOCH_LAG_MAX && (s16)((u16)t - epoch) > 0)
 			cpumask_clear(cpu, mask);
 	}
-}
-
-void tlb_write_cr3(u64 cr3)
-{
-	u64 t = flush_epoch();
-
-	write_cr3(cr3);
-	this_cpu(tlb_flushed) = t;
 }
 
 void tlb_flush_local(void)
@@ -89,18 +78,29 @@ static void flush_page_here(void *va)
 	tlb_flush_page_local((u64)va);
 }
 
+/* Are CPUs other than this one in the set and online? */
+static bool has_others(const cpumask_t *mask, unsigned self)
+{
+	u64 found = 0;
+
+	for (unsigned i = 0; i < DIV_ROUND_UP(nr_cpus, 64); i++)
+		found |= mask->bits[i] & cpu_online.bits[i] & ~(i == self / 64 ? BIT(self % 64) : 0);
+	return found;
+}
+
 /* Run fn on the online CPUs of the set; only a set with others in it costs an IPI. */
 static void flush_mask(const cpumask_t *mask, void (*fn)(void *), void *data)
 {
+	unsigned self = smp_processor_id();
 	cpumask_t m;
 
-	cpumask_and(&m, mask, &cpu_online);
-	if (cpumask_test(smp_processor_id(), mask)) {
-		cpumask_clear(smp_processor_id(), &m);
+	if (cpumask_test(self, mask))
 		fn(data);
-	}
-	if (!cpumask_empty(&m))
-		smp_call(&m, fn, data);
+	if (likely(!has_others(mask, self)))
+		return;
+	cpumask_and(&m, mask, &cpu_online);
+	cpumask_clear(self, &m);
+	smp_call(&m, fn, data);
 }
 
 void tlb_flush_mask(const cpumask_t *mask)

@@ -12,13 +12,18 @@
 #define MEMORY_TLBFLUSH_H
 
 #include <core/cpumask.h>
+#include <core/percpu.h>
+#include <x86/cr.h>
 
 /* Current epoch, to be stored in a frame; to be read after the last mapping is gone. Any context. */
 u16 tlb_epoch(void);
 /* Remove from the set the CPUs that have flushed since the epoch. Errs on the side of leaving them in. Any context. */
 void tlb_filter(cpumask_t *mask, u16 epoch);
-/* Load CR3 (full flush of non-global entries) and note the epoch. Interrupts off. */
-void tlb_write_cr3(u64 cr3);
+/*
+ * Load CR3 (full flush of non-global entries) and note the epoch. Any context: who comes between makes the note older than it could be,
+ * which costs a flush and no more.
+ */
+static inline void tlb_write_cr3(u64 cr3);
 /* Flush everything but global entries on this CPU (any context) / the online CPUs of the set, and wait (as smp_call()). */
 void tlb_flush_local(void);
 void tlb_flush_mask(const cpumask_t *mask);
@@ -30,5 +35,20 @@ void tlb_flush_page_local(u64 va);
  * otherwise.
  */
 void tlb_flush_since(const cpumask_t *mask, u16 epoch);
+
+/* --- for every change of address space --- */
+
+extern u64 tlb_clock;
+DECLARE_PER_CPU(u64, tlb_flushed);	/* epoch of the CPU's last full flush */
+/* The epoch of a flush about to begin, the clock being c and read: makes it advance. */
+u64 tlb_advance(u64 c);
+
+static inline void tlb_write_cr3(u64 cr3)
+{
+	u64 c = READ_ONCE(tlb_clock), t = unlikely(c & 1) ? tlb_advance(c) : c >> 1;
+
+	write_cr3(cr3);
+	this_cpu(tlb_flushed) = t;
+}
 
 #endif

@@ -35,13 +35,19 @@ static u64 saved_rflags(const struct vcpu *v, const struct cpu_user_regs *regs, 
 	return f;
 }
 
-static void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 error_code)
+static __noinline void no_stack(const struct cpu_user_regs *regs, u64 sp)
+{
+	domain_crash(current->domain, "vCPU %u: no kernel stack at %#lx for an exception frame (rip %#lx)", current->id, sp, regs->rip);
+}
+
+/* Inlined where it is used: every exception, system call and event of a guest comes this way, and each knows its flags. */
+static __always_inline void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 error_code)
 {
 	struct vcpu *v = current;
 	struct pv_vcpu *pv = v->pv;
 	u8 masked = v->info->evtchn_upcall_mask;
-	u64 frame[12], sp, cs;
-	unsigned n = 0;
+	size_t words = 7 + (flags & BOUNCE_ERROR_CODE ? 1 : 0) + (flags & BOUNCE_SEGMENTS ? 4 : 0);
+	u64 sp, cs, *frame;
 
 	if (pv->kernel_mode) {
 		sp = regs->rsp;
@@ -49,31 +55,29 @@ static void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 erro
 	} else {
 		sp = pv->kernel_sp;
 		cs = regs->cs | 3;
-		pv_toggle_mode(v);
+		pv_set_mode(v, true);
 	}
-	sp &= ~15UL;
+	sp = (sp & ~15UL) - words * sizeof(u64);
+	if (unlikely(!guest_range_ok(sp, words * sizeof(u64))))
+		goto fault;
 
-	frame[n++] = regs->rcx;
-	frame[n++] = regs->r11;
+	frame = (u64 *)sp;
+	guest_put(frame++, regs->rcx, fault);
+	guest_put(frame++, regs->r11, fault);
 	if (flags & BOUNCE_SEGMENTS) {
-		frame[n++] = pv->sel_ds;
-		frame[n++] = pv->sel_es;
-		frame[n++] = pv->sel_fs;
-		frame[n++] = pv->sel_gs;
+		guest_put(frame++, pv->sel_ds, fault);
+		guest_put(frame++, pv->sel_es, fault);
+		guest_put(frame++, pv->sel_fs, fault);
+		guest_put(frame++, pv->sel_gs, fault);
 	}
 	if (flags & BOUNCE_ERROR_CODE)
-		frame[n++] = error_code;
-	frame[n++] = regs->rip;
-	frame[n++] = cs | (u64)masked << 32;
-	frame[n++] = saved_rflags(v, regs, masked);
-	frame[n++] = regs->rsp;
-	frame[n++] = regs->ss;
+		guest_put(frame++, error_code, fault);
+	guest_put(frame++, regs->rip, fault);
+	guest_put(frame++, cs | (u64)masked << 32, fault);
+	guest_put(frame++, saved_rflags(v, regs, masked), fault);
+	guest_put(frame++, regs->rsp, fault);
+	guest_put(frame, regs->ss, fault);
 
-	sp -= n * sizeof(u64);
-	if (copy_to_guest((void *)sp, frame, n * sizeof(u64))) {
-		domain_crash(v->domain, "vCPU %u: no kernel stack at %#lx for an exception frame (rip %#lx)", v->id, sp, regs->rip);
-		return;
-	}
 	if (flags & BOUNCE_MASK_EVENTS)
 		v->info->evtchn_upcall_mask = 1;
 	regs->rip = eip;
@@ -82,6 +86,9 @@ static void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 erro
 	regs->rsp = sp;
 	regs->ss = FLAT_KERNEL_SS64;
 	regs->entry_vector = PV_VECTOR_SYSCALL;
+	return;
+fault:
+	no_stack(regs, sp);
 }
 
 void pv_inject_trap(u8 vector, u32 error_code)
@@ -105,12 +112,16 @@ void pv_inject_trap(u8 vector, u32 error_code)
 void pv_inject_page_fault(u64 cr2, u32 error_code)
 {
 	struct vcpu *v = current;
+	const struct pv_trap *t = &v->pv->traps[X86_PF];
 
 	v->info->arch.cr2 = cr2;
 	error_code &= ~(u32)PF_USER;
 	if (!v->pv->kernel_mode)
 		error_code |= PF_USER;
-	pv_inject_trap(X86_PF, error_code);
+	if (unlikely(!t->address))
+		pv_inject_trap(X86_PF, error_code);
+	else
+		bounce(guest_regs(), t->address, BOUNCE_ERROR_CODE | (TI_GET_IF(t) ? BOUNCE_MASK_EVENTS : 0), error_code);
 }
 
 void pv_inject_soft_int(u8 vector, unsigned len)
@@ -127,7 +138,7 @@ void pv_inject_soft_int(u8 vector, unsigned len)
 	pv_inject_trap(X86_GP, (u32)vector << 3 | 2);
 }
 
-static void callback(struct cpu_user_regs *regs, enum pv_callback which, unsigned flags)
+static __always_inline void callback(struct cpu_user_regs *regs, enum pv_callback which, unsigned flags)
 {
 	const struct pv_vcpu *pv = current->pv;
 

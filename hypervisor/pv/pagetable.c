@@ -99,11 +99,3 @@ void pv_put_frame_type(struct domain *d, mfn_t m)
 	/* Page tables are referenced only from pt_*.c, which puts them itself. */
 	BUG_ON(!frame_put_type(m));
 }
-
-void pv_write_cr3(struct vcpu *v)
-{
-	u64 flags = local_irq_save();
-
-	tlb_write_cr3(v->pv->cr3);
-	local_irq_restore(flags);
-}

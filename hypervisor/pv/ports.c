@@ -39,11 +39,11 @@ static bool bitmap_allows(struct vcpu *v, u16 port, unsigned bytes)
 	if (!pv->iobmp || port + bytes > pv->iobmp_limit)
 		return false;
 	if (user)
-		pv_toggle_mode(v);
+		pv_set_mode(v, true);
 	/* Two bytes, as the processor does: the ports may straddle. The second may lie behind the bitmap's end. */
 	rc = copy_from_guest(&bits, (const void *)(pv->iobmp + port / 8), 1 + (port % 8 + bytes > 8));
 	if (user)
-		pv_toggle_mode(v);
+		pv_set_mode(v, false);
 	return !rc && !(bits >> (port % 8) & (BIT(bytes) - 1));
 }
 

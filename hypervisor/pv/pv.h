@@ -11,7 +11,10 @@
 
 #include <core/segments.h>
 #include <domain/domain.h>
+#include <memory/tlbflush.h>
+#include <sched/sched.h>
 #include <x86/cpuid.h>
+#include <x86/cr.h>
 #include <x86/pte.h>
 #include <x86/segment.h>
 #include <x86/xstate.h>
@@ -117,8 +120,6 @@ void pv_send_nmi(struct vcpu *v);
 /* --- pv/switch.c --- */
 void pv_switch_from(struct vcpu *v);
 void pv_switch_to(struct vcpu *v);
-/* Switch the loaded address space and GS base between the guest's kernel and user context. For current, interrupts off or on. */
-void pv_toggle_mode(struct vcpu *v);
 /* Make the hardware's CR0.TS and CR4 agree with what current has set (cr0_ts, cr4). */
 void pv_load_ts(const struct vcpu *v);
 void pv_load_cr4(const struct vcpu *v);
@@ -203,7 +204,19 @@ u16 pv_fixup_selector(u16 sel);
 int __must_check pv_get_frame_type(struct domain *d, mfn_t m, unsigned type);
 void pv_put_frame_type(struct domain *d, mfn_t m);
 /* Load pv->cr3 on this CPU. v is current or about to be. */
-void pv_write_cr3(struct vcpu *v);
+static inline void pv_write_cr3(const struct vcpu *v) { tlb_write_cr3(v->pv->cr3); }
+/* Switch the loaded address space and GS base from the guest's user context to its kernel's, or back. For current, interrupts off or on. */
+static inline void pv_set_mode(struct vcpu *v, bool kernel)
+{
+	struct pv_vcpu *pv = v->pv;
+
+	pv->kernel_mode = kernel;
+	pv->cr3 = mfn_to_paddr(kernel ? pv->kernel_l4 : pv->user_l4).v;
+	swapgs();
+	pv_write_cr3(v);
+	if (kernel)
+		guest_areas_flush();
+}
 /* #PF from the guest on a page that is mapped read-only because it is a page table: emulate the write. True when done. */
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code);
 /* guest_ops.grant_map and grant_unmap: see domain/domain.h. */

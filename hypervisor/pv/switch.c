@@ -16,11 +16,6 @@
 #include <x86/fixup.h>
 #include <x86/msr.h>
 
-static void swapgs(void)
-{
-	__asm__ volatile("swapgs" ::: "memory");
-}
-
 static u64 read_fs_base(void)
 {
 	u64 base;
@@ -185,18 +180,6 @@ void pv_switch_from(struct vcpu *v)
 		clts();
 	xstate_save(v->pv->xstate);
 	pv_unload_debugregs(v);
-}
-
-void pv_toggle_mode(struct vcpu *v)
-{
-	struct pv_vcpu *pv = v->pv;
-
-	pv->kernel_mode = !pv->kernel_mode;
-	pv->cr3 = mfn_to_paddr(pv->kernel_mode ? pv->kernel_l4 : pv->user_l4).v;
-	swapgs();
-	pv_write_cr3(v);
-	if (pv->kernel_mode)
-		guest_areas_flush();
 }
 
 /* Is a GS base, by its SEGBASE_* name, the one in the processor's GS base now? */

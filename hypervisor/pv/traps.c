@@ -276,10 +276,11 @@ static void guest_trap(struct cpu_user_regs *regs)
 {
 	u32 vector = regs->entry_vector;
 
-	switch (vector) {
-	case X86_PF:
+	if (likely(vector == X86_PF)) {
 		guest_page_fault(regs);
 		return;
+	}
+	switch (vector) {
 	case X86_GP:
 		guest_general_protection(regs);
 		return;

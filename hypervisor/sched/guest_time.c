@@ -74,15 +74,11 @@ void guest_time_set_area(struct vcpu *v, u64 va)
 	guest_time_refresh(v);
 }
 
-void guest_areas_flush(void)
+static __noinline void flush_due_areas(struct vcpu *v)
 {
-	struct vcpu *v = current;
 	struct runstate_state *r = v->runstate;
-	u64 flags;
+	u64 flags = local_irq_save();
 
-	if (likely(!r->area_due && !r->time_area_due))
-		return;
-	flags = local_irq_save();
 	if (r->area_due) {
 		runstate_write_area(v);
 		r->area_due = false;	/* one try: if the guest has unmapped it, so be it until the next switch */
@@ -92,6 +88,14 @@ void guest_areas_flush(void)
 		r->time_area_due = false;
 	}
 	local_irq_restore(flags);
+}
+
+void guest_areas_flush(void)
+{
+	const struct runstate_state *r = current->runstate;
+
+	if (unlikely(r->area_due | r->time_area_due))
+		flush_due_areas(current);
 }
 
 /* --- the wall clock: at which UTC second system time was 0 ---------------------------------------------------------------------- */

@@ -68,7 +68,7 @@ void runstate_set_area(struct vcpu *v, u64 va);
 void guest_time_set_area(struct vcpu *v, u64 va);
 /*
  * Write what could not be written while another address space was loaded. Called whenever current's kernel address space gets loaded
- * (pv_toggle_mode); next to nothing when there is nothing to do.
+ * (pv_set_mode); next to nothing when there is nothing to do.
  */
 void guest_areas_flush(void);
 /* Refresh v->info->time: the pvclock parameters of this CPU have changed, or v->info has moved. For current, any context. */

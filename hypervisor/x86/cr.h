@@ -64,6 +64,8 @@ static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" :: "r"(v)
 static inline void write_cr2(u64 v) { __asm__ volatile("mov %0, %%cr2" :: "r"(v) : "memory"); }
 static inline void write_cr3(u64 v) { __asm__ volatile("mov %0, %%cr3" :: "r"(v) : "memory"); }
 static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" :: "r"(v) : "memory"); }
+/* Exchange the GS base with MSR_KERNEL_GS_BASE. */
+static inline void swapgs(void) { __asm__ volatile("swapgs" ::: "memory"); }
 static inline void clts(void) { __asm__ volatile("clts"); }
 static inline void stts(void) { write_cr0(read_cr0() | CR0_TS); }
 

@@ -41,6 +41,7 @@
 
 #define read_cr3		hw_read_cr3
 #define write_cr3		hw_write_cr3
+#define swapgs			hw_swapgs
 #define local_irq_disable	hw_local_irq_disable
 #define local_irq_enable	hw_local_irq_enable
 #define local_irq_save		hw_local_irq_save
@@ -48,6 +49,7 @@
 #include <x86/cr.h>
 #undef read_cr3
 #undef write_cr3
+#undef swapgs
 #undef local_irq_disable
 #undef local_irq_enable
 #undef local_irq_save
@@ -56,6 +58,10 @@
 static inline u64 read_cr3(void) { return 0; }
 /* Implemented by the test: a full TLB flush of the current CPU. */
 void write_cr3(u64 v);
+void swapgs(void);
+/* Likewise: a word of the guest's. False: a fault. */
+bool fake_guest_put(u64 addr, u64 val);
+#define guest_put(addr, val, fault)	do { if (!fake_guest_put((u64)(addr), (val))) goto fault; } while (0)
 static inline void local_irq_disable(void) { }
 static inline void local_irq_enable(void) { }
 static inline u64 local_irq_save(void) { return 0; }

@@ -23,6 +23,7 @@
 struct vcpu *current;
 unsigned fake_cpu;
 cpumask_t cpu_online = { { 1 } };
+unsigned nr_cpus = 1;
 static unsigned flushes;
 static struct { u8 order; bool used; } blocks[LAST];
 

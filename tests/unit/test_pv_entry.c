@@ -12,6 +12,7 @@
 
 #define STACK_TOP	0x7008UL	/* not aligned: frames are */
 #define HANDLER		0xffffffff81000000UL
+#define KERNEL_L4	0x4711UL
 
 static u64 stack[16];		/* the guest's words below STACK_TOP, rounded down */
 static bool stack_gone, crashed;
@@ -26,23 +27,28 @@ unsigned fake_cpu;
 struct cpu_user_regs fake_guest_regs;
 static struct cpu_user_regs *regs = &fake_guest_regs;
 
-int copy_to_guest(void *dst, const void *src, size_t len)
+bool fake_guest_put(u64 addr, u64 val)
 {
 	u64 bottom = (STACK_TOP & ~15UL) - sizeof(stack);
 
-	if (stack_gone || (u64)dst < bottom || (u64)dst + len > bottom + sizeof(stack))
-		return -EFAULT;
-	memcpy((u8 *)stack + ((u64)dst - bottom), src, len);
-	return 0;
+	if (stack_gone || addr < bottom || addr + sizeof(val) > bottom + sizeof(stack))
+		return false;
+	stack[(addr - bottom) / sizeof(val)] = val;
+	return true;
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...) { crashed = true; }
 void vcpu_kick(struct vcpu *v) { }
 
-void pv_toggle_mode(struct vcpu *v)
+void swapgs(void) { toggles++; }
+void guest_areas_flush(void) { }
+u64 tlb_clock;
+DEFINE_PER_CPU(u64, tlb_flushed);
+u64 tlb_advance(u64 c) { return c >> 1; }
+
+void write_cr3(u64 v)
 {
-	v->pv->kernel_mode = !v->pv->kernel_mode;
-	toggles++;
+	CHECK_EQ(v, KERNEL_L4 * PAGE_SIZE);
 }
 
 u16 pv_fixup_selector(u16 sel) { return sel | 3; }
@@ -58,6 +64,8 @@ static void fresh(bool kernel)
 	pvcpu.traps = traps;
 	pvcpu.kernel_mode = kernel;
 	pvcpu.kernel_sp = STACK_TOP;
+	pvcpu.kernel_l4 = mfn(KERNEL_L4);
+	pvcpu.user_l4 = mfn(KERNEL_L4 + 1);
 	*regs = (struct cpu_user_regs){
 		.rip = 0x1111, .cs = kernel ? FLAT_KERNEL_CS64 : 0x33, .ss = 0x2b, .rsp = kernel ? STACK_TOP : 0x2222, .rcx = 0xcc, .r11 = 0x11,
 		.rflags = RFLAGS_IF | RFLAGS_MBS | RFLAGS_TF | RFLAGS_AC | RFLAGS_NT | RFLAGS_CF, .entry_vector = 13,
