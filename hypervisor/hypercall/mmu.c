@@ -3,14 +3,10 @@
 
 #include <hypercall/mmu.h>
 
-int mmu_get_owner(u16 id, struct domain **out)
+int mmu_get_other_owner(u16 id, struct domain **out)
 {
 	struct domain *d = current->domain;
 
-	if (id == DOMID_SELF) {
-		*out = d;
-		return 0;
-	}
 	/* By convention a domain does not name itself here. */
 	if (id == d->id)
 		return -ESRCH;
@@ -24,9 +20,9 @@ int mmu_get_owner(u16 id, struct domain **out)
 	return *out ? 0 : -ESRCH;
 }
 
-void mmu_put_owner(struct domain *d)
+void mmu_put_other_owner(struct domain *d)
 {
-	if (d != current->domain && d != dom_io && d != dom_xen)
+	if (d != dom_io && d != dom_xen)
 		domain_put(d);
 }
 

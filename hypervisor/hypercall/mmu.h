@@ -4,6 +4,7 @@
 #define HYPERCALL_MMU_H
 
 #include <core/cpumask.h>
+#include <core/percpu.h>
 #include <hypercall/dispatch.h>
 
 /* Set in the count argument of a batch that is being continued: *pdone then counts what earlier parts have done. */
@@ -13,8 +14,18 @@
  * The domain whose frames an argument names: DOMID_SELF, DOMID_IO, DOMID_XEN (privileged callers), or another domain
  * (likewise). Referenced; to be given back with mmu_put_owner(). -ESRCH, -EPERM.
  */
-int __must_check mmu_get_owner(u16 id, struct domain **out);
-void mmu_put_owner(struct domain *d);
+int __must_check mmu_get_other_owner(u16 id, struct domain **out);
+void mmu_put_other_owner(struct domain *d);
+static inline int __must_check mmu_get_owner(u16 id, struct domain **out)
+{
+	*out = current->domain;
+	return likely(id == DOMID_SELF) ? 0 : mmu_get_other_owner(id, out);
+}
+static inline void mmu_put_owner(struct domain *d)
+{
+	if (unlikely(d != current->domain))
+		mmu_put_other_owner(d);
+}
 
 /* The CPUs where the vCPUs of a guest's bitmap run. -EFAULT. */
 int __must_check mmu_cpus_of_vcpus(const void *guest_bitmap, cpumask_t *out);

@@ -9,16 +9,40 @@ static int machphys_update(struct domain *pg_owner, mfn_t m, u64 pfn)
 	return domain_set_pfn(pg_owner, m, pfn) ? 0 : -EINVAL;
 }
 
-static int one_update(struct domain *pt_owner, struct domain *pg_owner, const mmu_update_t *req)
+/* The level-1 table that the update before was in, referenced, or MFN_INVALID: a kernel changes neighbours. */
+struct held_table {
+	struct domain *owner;
+	mfn_t m;
+};
+
+static void drop(const struct held_table *h)
+{
+	if (!mfn_eq(h->m, MFN_INVALID))
+		pt_put_l1_table(h->owner, h->m);
+}
+
+/* No other update finds a reference of ours in its way. */
+static void hold(struct held_table *h, mfn_t m)
+{
+	drop(h);
+	h->m = frame_get_type_again(m, h->owner->id, FRAME_L1) ? m : MFN_INVALID;
+}
+
+static int one_update(struct held_table *held, struct domain *pg_owner, const mmu_update_t *req)
 {
 	mfn_t m = paddr_to_mfn(paddr(req->ptr));
 	unsigned index = (unsigned)(req->ptr & ~PAGE_MASK) / sizeof(pte_t), cmd = req->ptr & (sizeof(pte_t) - 1);
+	unsigned flags = cmd == MMU_PT_UPDATE_PRESERVE_AD ? PT_PRESERVE_AD : 0;
 
 	if (cmd == MMU_MACHPHYS_UPDATE)
 		return machphys_update(pg_owner, m, req->val);
 	if (cmd > MMU_PT_UPDATE_NO_TRANSLATE)
 		return -ENOSYS;
-	return pt_update(pt_owner, pg_owner, m, index, (pte_t){ req->val }, cmd == MMU_PT_UPDATE_PRESERVE_AD ? PT_PRESERVE_AD : 0, NULL);
+	if (!mfn_eq(m, held->m))
+		hold(held, m);
+	if (mfn_eq(m, held->m))
+		return pt_update_l1(held->owner, pg_owner, m, index, (pte_t){ req->val }, flags, NULL);
+	return pt_update(held->owner, pg_owner, m, index, (pte_t){ req->val }, flags, NULL);
 }
 
 /* The high half of the foreign-domain argument: 0 the caller's own page tables, else a domain id + 1. */
@@ -52,7 +76,7 @@ static int fetch(const struct mmu_batch *b, u32 i, mmu_update_t *req)
 	return copy_from_guest(req, from, sizeof(*req)) ? -EFAULT : 1;
 }
 
-static long run_batch(struct domain *pt_owner, struct domain *pg_owner, const struct mmu_batch *b, u32 *done)
+static long run_updates(struct held_table *held, struct domain *pg_owner, const struct mmu_batch *b, u32 *done)
 {
 	mmu_update_t req[CHUNK];
 
@@ -65,13 +89,22 @@ static long run_batch(struct domain *pt_owner, struct domain *pg_owner, const st
 		if (n < 0)
 			return n;
 		for (int i = 0; i < n; i++, ++*done) {
-			long rc = one_update(pt_owner, pg_owner, &req[i]);
+			long rc = one_update(held, pg_owner, &req[i]);
 
 			if (rc)
 				return rc;
 		}
 	}
-	return pt_finish(pt_owner);
+	return 0;
+}
+
+static long run_batch(struct domain *pt_owner, struct domain *pg_owner, const struct mmu_batch *b, u32 *done)
+{
+	struct held_table held = { pt_owner, MFN_INVALID };
+	long rc = run_updates(&held, pg_owner, b, done);
+
+	drop(&held);
+	return rc ? rc : pt_finish(pt_owner);
 }
 
 HYPERCALL(do_mmu_update)

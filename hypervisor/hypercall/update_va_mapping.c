@@ -5,42 +5,51 @@
 #include <memory/tlbflush.h>
 #include <pv/pagetable.h>
 
-/* Which CPUs UVMF_* asks to flush; a bitmap is read before anything is changed. */
-static int flush_set(u64 flags, cpumask_t *out)
+/* The CPUs that UVMF_* asks to flush: NULL for this one alone. A bitmap is read before anything is changed, into *buffer. */
+static int flush_set(u64 flags, cpumask_t *buffer, const cpumask_t **out)
 {
 	u64 who = flags & ~UVMF_FLUSHTYPE_MASK;
 
-	cpumask_zero(out);
-	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+	*out = NULL;
+	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE || who == UVMF_LOCAL)
 		return 0;
-	if (who == UVMF_LOCAL)
-		cpumask_set(smp_processor_id(), out);
-	else if (who == UVMF_ALL)
-		*out = current->domain->dirty_cpus;
-	else
-		return mmu_cpus_of_vcpus((const void *)who, out);
-	return 0;
+	*out = who == UVMF_ALL ? &current->domain->dirty_cpus : buffer;
+	return who == UVMF_ALL ? 0 : mmu_cpus_of_vcpus((const void *)who, buffer);
+}
+
+static void flush(u64 flags, const cpumask_t *cpus, u64 va)
+{
+	switch (flags & UVMF_FLUSHTYPE_MASK) {
+	case UVMF_TLB_FLUSH:
+		if (cpus)
+			tlb_flush_mask(cpus);
+		else
+			tlb_flush_local();
+		break;
+	case UVMF_INVLPG:
+		if (cpus)
+			tlb_flush_page_mask(cpus, va);
+		else
+			tlb_flush_page_local(va);
+	}
 }
 
 static long update(struct domain *pg_owner, u64 va, u64 val, u64 flags)
 {
 	struct vcpu *v = current;
-	cpumask_t mask;
+	const cpumask_t *cpus;
+	cpumask_t buffer;
 	mfn_t table;
-	long rc = flush_set(flags, &mask);
+	long rc = flush_set(flags, &buffer, &cpus);
 
 	if (rc)
 		return rc;
 	table = pt_walk_l1(v->domain, v->pv->kernel_l4, va);
 	if (mfn_eq(table, MFN_INVALID))
 		return -EINVAL;
-	rc = pt_update(v->domain, pg_owner, table, (unsigned)PT_INDEX(va, 1), (pte_t){ val }, 0, NULL);
+	rc = pt_update_l1(v->domain, pg_owner, table, (unsigned)PT_INDEX(va, 1), (pte_t){ val }, 0, NULL);
 	pt_put_l1_table(v->domain, table);
-
-	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_TLB_FLUSH)
-		tlb_flush_mask(&mask);
-	else if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
-		tlb_flush_page_mask(&mask, va);
+	flush(flags, cpus, va);
 	return rc;
 }
 

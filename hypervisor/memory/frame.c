@@ -57,12 +57,7 @@ void put_frame(mfn_t m)
 		free_frame(m, frame_owner(x));
 }
 
-static bool is_table(enum frame_type t)
-{
-	return t != FRAME_NONE && t != FRAME_WRITABLE;
-}
-
-int frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty)
+int frame_get_type_slow(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty)
 {
 	frame_t *f = lookup(m);
 	frame_t x;
@@ -75,7 +70,7 @@ int frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty
 		if (frame_owner(x) != owner || !frame_count(x))
 			return -EINVAL;
 		if (frame_type(x) == t) {
-			if (is_table(t) && !(x.v & FRAME_VALID))
+			if (frame_is_table(t) && !(x.v & FRAME_VALID))
 				return -EAGAIN;
 			if (frame_tcount(x) == FRAME_TCOUNT_MAX)
 				return -EBUSY;
@@ -84,7 +79,7 @@ int frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty
 		}
 		if (frame_type(x) != FRAME_NONE || x.v & FRAME_SHARED || frame_count(x) == FRAME_COUNT_MAX)
 			return -EBUSY;
-		if (is_table(t))
+		if (frame_is_table(t))
 			return -EAGAIN;
 		/* An entry still cached for the old table would make it writable through itself. */
 		if (x.v & FRAME_WAS_TABLE)
@@ -98,13 +93,13 @@ int frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty
 /* What remains of a word when the type goes: the epoch, and the reference that all type references shared. */
 static u64 without_type(frame_t x)
 {
-	u64 was_table = is_table(frame_type(x)) ? FRAME_WAS_TABLE : 0;
+	u64 was_table = frame_is_table(frame_type(x)) ? FRAME_WAS_TABLE : 0;
 
 	x.v &= ~(FRAME_TYPE_MASK | FRAME_TCOUNT_MASK | FRAME_VALID);
 	return (x.v | was_table | (u64)tlb_epoch() << FRAME_TCOUNT_SHIFT) - 1;
 }
 
-bool frame_put_type(mfn_t m)
+bool frame_put_type_slow(mfn_t m)
 {
 	frame_t *f = frame_of(m);
 	frame_t x = { READ_ONCE(f->v) };

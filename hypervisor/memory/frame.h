@@ -30,6 +30,7 @@
 #define MEMORY_FRAME_H
 
 #include <core/cpumask.h>
+#include <x86/atomic.h>
 #include <x86/cr.h>
 #include <x86/layout.h>
 
@@ -89,12 +90,12 @@ bool __must_check frame_get(mfn_t m, u16 owner);
  * 0; -EINVAL not the owner's; -EBUSY it has another type, or too many references, or its type is fixed (FRAME_SHARED);
  * -EAGAIN it has no type and t is a table: it must be validated first, or is being validated or released right now.
  */
-int __must_check frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty);
+static inline int frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty);
 /*
  * Drop a type reference. False: it is the last one of a valid page table (FRAME_L1..L4); nothing was done, and the
  * caller must release the contents first: frame_begin_release().
  */
-bool __must_check frame_put_type(mfn_t m);
+static inline bool frame_put_type(mfn_t m);
 /*
  * Table lock held: NONE -> t, tcount 1, not valid. 0, -EINVAL, -EBUSY as above; -EAGAIN: lost a race, look again. The
  * caller has flushed.
@@ -132,5 +133,37 @@ void frame_put_writable(mfn_t m);	/* memory/frame.c */
  * (two callers race, or a guest frees twice), or the page is FRAME_SHARED. The caller holds a reference of its own.
  */
 bool frame_release(mfn_t m);
+
+/* --- what happens all the time: one more or less of many references of the same type --- */
+
+int __must_check frame_get_type_slow(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty);
+bool __must_check frame_put_type_slow(mfn_t m);
+
+static inline bool frame_is_table(enum frame_type t) { return t != FRAME_NONE && t != FRAME_WRITABLE; }
+
+/* As frame_get_type(), for a frame that has the type t, not NONE, already. False: perhaps not; nothing was done. */
+static inline bool __must_check frame_get_type_again(mfn_t m, u16 owner, enum frame_type t)
+{
+	u64 want = (u64)owner << FRAME_OWNER_SHIFT | (u64)t << FRAME_TYPE_SHIFT | (frame_is_table(t) ? FRAME_VALID : 0);
+	frame_t x = frame_read(m);
+
+	return !((x.v ^ want) & (FRAME_OWNER_MASK | FRAME_TYPE_MASK | FRAME_VALID)) && ~x.v & FRAME_TCOUNT_MASK &&
+	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + BIT(FRAME_TCOUNT_SHIFT));
+}
+
+static inline int __must_check frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty)
+{
+	return likely(frame_get_type_again(m, owner, t)) ? 0 : frame_get_type_slow(m, owner, t, dirty);
+}
+
+static inline bool __must_check frame_put_type(mfn_t m)
+{
+	frame_t x = { READ_ONCE(frame_of(m)->v) };
+
+	if (likely(x.v & FRAME_TYPE_MASK && (x.v & FRAME_TCOUNT_MASK) > BIT(FRAME_TCOUNT_SHIFT) &&
+		   atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - BIT(FRAME_TCOUNT_SHIFT))))
+		return true;
+	return frame_put_type_slow(m);
+}
 
 #endif

@@ -16,9 +16,18 @@
  * frame of pg_owner, unsupported bits; -EPERM device memory that is not d's; -EBUSY the frame may not be mapped writable,
  * or has too many references.
  */
-int __must_check pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e);
+int __must_check pt_get_present_l1e(struct domain *d, struct domain *pg_owner, pte_t *e);
+static inline int __must_check pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
+{
+	return pte_present(*e) ? pt_get_present_l1e(d, pg_owner, e) : 0;
+}
 /* Drop the references of a level-1 entry that was stored in a table of d. */
-void pt_put_l1e(struct domain *d, pte_t e);
+void pt_put_present_l1e(struct domain *d, pte_t e);
+static inline void pt_put_l1e(struct domain *d, pte_t e)
+{
+	if (pte_present(e))
+		pt_put_present_l1e(d, e);
+}
 /* May this be stored as an entry of an upper level (2..4)? Brings it into form. Takes no references. 0, -EINVAL. */
 int __must_check pt_check_upper(pte_t *e, unsigned level);
 /* Index i of a table of this level belongs to the hypervisor. */
@@ -54,7 +63,12 @@ int __must_check pt_get_table(struct domain *d, mfn_t m, unsigned level);
 /* Lock held, nothing pending: drop one; may leave a release pending. */
 void pt_put_table(struct domain *d, mfn_t m);
 /* No lock held: drop a reference to a level-1 table of d, to the end. */
-void pt_put_l1_table(struct domain *d, mfn_t m);
+void pt_release_l1_table(struct domain *d, mfn_t m);
+static inline void pt_put_l1_table(struct domain *d, mfn_t m)
+{
+	if (unlikely(!frame_put_type(m)))
+		pt_release_l1_table(d, m);
+}
 /* Flush what might still treat m as anything else, then NONE -> t, not valid. Lock held. 0, -EINVAL, -EBUSY. */
 int __must_check pt_begin_type(struct domain *d, mfn_t m, unsigned t);
 
@@ -67,6 +81,9 @@ enum { PT_PRESERVE_AD = 1 };
  */
 int __must_check pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags,
 			   u64 *expected);
+/* The same for a level-1 table that the caller has a type reference to. */
+int __must_check pt_update_l1(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags,
+			      u64 *expected);
 /*
  * The level-1 table that maps va below a level-4 table of d: takes a reference (pt_put_l1_table). MFN_INVALID when there
  * is none.

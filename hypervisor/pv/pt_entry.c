@@ -33,15 +33,12 @@ static int get_device_l1e(struct domain *d, struct domain *pg_owner, pte_t e)
 	return 0;
 }
 
-int pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
+/* Frames of others, device memory, read-only mappings, and what is refused. */
+static __noinline int get_uncommon(struct domain *d, struct domain *pg_owner, pte_t *e)
 {
 	mfn_t m = pte_mfn(*e);
-	frame_t f;
+	frame_t f = frame_read(m);
 
-	if (!pte_present(*e))
-		return 0;
-	e->v = (e->v | PTE_US) & ~PTE_G;
-	f = frame_read(m);
 	if (is_device_frame(f))
 		return get_device_l1e(d, pg_owner, *e);
 	/* The cache attributes of RAM are the hypervisor's: only who owns the devices may have others, on his own frames. */
@@ -63,6 +60,18 @@ int pt_get_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
 	return get_frame(m, pg_owner) ? 0 : -EINVAL;
 }
 
+int pt_get_present_l1e(struct domain *d, struct domain *pg_owner, pte_t *e)
+{
+	e->v = (e->v | PTE_US) & ~PTE_G;
+	/* Nearly always: a page of its own that is mapped writable elsewhere, too. */
+	if (likely(pg_owner == d && e->v & PTE_RW && frame_get_type_again(pte_mfn(*e), d->id, FRAME_WRITABLE))) {
+		if (!d->hardware)
+			e->v &= ~CACHE_BITS;
+		return 0;
+	}
+	return get_uncommon(d, pg_owner, e);
+}
+
 /* d drops a writable mapping of a frame of another domain: d's CPUs may still have it. */
 static void note_foreign_cpus(const struct domain *d, mfn_t m)
 {
@@ -79,14 +88,11 @@ static void note_foreign_cpus(const struct domain *d, mfn_t m)
 	local_irq_restore(flags);
 }
 
-void pt_put_l1e(struct domain *d, pte_t e)
+static __noinline void put_uncommon(struct domain *d, pte_t e)
 {
 	mfn_t m = pte_mfn(e);
-	frame_t f;
+	frame_t f = frame_read(m);
 
-	if (!pte_present(e))
-		return;
-	f = frame_read(m);
 	if (is_device_frame(f))
 		return;
 	if (!(e.v & PTE_RW)) {
@@ -96,6 +102,18 @@ void pt_put_l1e(struct domain *d, pte_t e)
 	if (frame_owner(f) != d->id)
 		note_foreign_cpus(d, m);
 	frame_put_writable(m);
+}
+
+void pt_put_present_l1e(struct domain *d, pte_t e)
+{
+	mfn_t m = pte_mfn(e);
+	frame_t f = frame_read(m);
+
+	/* Nearly always: a page of its own. What is no RAM has no type. */
+	if (likely(e.v & PTE_RW && frame_owner(f) == d->id && frame_type(f) == FRAME_WRITABLE))
+		BUG_ON(!frame_put_type(m));
+	else
+		put_uncommon(d, e);
 }
 
 int pt_check_upper(pte_t *e, unsigned level)

@@ -9,10 +9,9 @@
 #define REF_BITS	(PTE_ADDR_MASK | PTE_P | PTE_RW | PTE_PAT | PTE_PCD | PTE_PWT)
 #define AD_BITS		(PTE_A | PTE_D)
 
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
+static __always_inline pte_t lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
 {
 	u64 word = (u64)d->id << FRAME_OWNER_SHIFT | (u64)FRAME_L4 << FRAME_TYPE_SHIFT;
-	unsigned shift = PT_SHIFT(4), last = PT_SHIFT(level);
 	mfn_t t = l4;
 
 	if (pt_hyp_slot(4, PT_INDEX(va, 4)))
@@ -22,29 +21,35 @@ pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_t
 	 * a frame that is no table any more, hence the look at its word; what we find is then as good as any answer, and
 	 * whoever uses it takes references.
 	 */
-	for (;;) {
+	#pragma GCC unroll 4
+	for (unsigned at = 4; at >= level; at--) {
 		pte_t e;
 
 		if ((frame_read(t).v ^ word) & (FRAME_OWNER_MASK | FRAME_TYPE_MASK))
-			return (pte_t){ 0 };
-		e.v = READ_ONCE(pt_table(t)[va >> shift & (PT_ENTRIES - 1)].v);
-		if (shift == last) {
+			break;
+		e.v = READ_ONCE(pt_table(t)[PT_INDEX(va, at)].v);
+		if (at == level) {
 			if (out_table)
 				*out_table = t;
 			return e;
 		}
 		if (!pte_present(e))
-			return (pte_t){ 0 };
+			break;
 		t = pte_mfn(e);
 		/* The types of tables are numbered by level. */
 		word -= 1UL << FRAME_TYPE_SHIFT;
-		shift -= PT_SHIFT(2) - PT_SHIFT(1);
 	}
+	return (pte_t){ 0 };
+}
+
+pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
+{
+	return lookup(d, l4, va, level, out_table);
 }
 
 mfn_t pt_walk_l1(struct domain *d, mfn_t l4, u64 va)
 {
-	pte_t e = pt_lookup(d, l4, va, 2, NULL);
+	pte_t e = lookup(d, l4, va, 2, NULL);
 
 	if (!is_canonical(va) || !pte_present(e) || frame_get_type(pte_mfn(e), d->id, FRAME_L1, NULL))
 		return MFN_INVALID;
@@ -57,27 +62,20 @@ static u64 merged(pte_t new, u64 old, unsigned flags)
 	return flags & PT_PRESERVE_AD ? new.v | (old & AD_BITS) : new.v;
 }
 
-/* References for a new entry. A table whose release is pending still refuses to be mapped writable: see that it is finished. */
-static int get_new_l1e(struct domain *d, struct domain *pg_owner, pte_t *new)
+/* A table whose release is pending still refuses to be mapped writable: see that it is finished, and try again. */
+static __noinline int get_l1e_again(struct domain *d, struct domain *pg_owner, pte_t *new)
 {
-	pte_t want = *new;
-	int rc = pt_get_l1e(d, pg_owner, &want);
+	int rc = pt_lock(d);
 
-	if (unlikely(rc == -EBUSY) && d->pv) {
-		rc = pt_lock(d);
-		if (rc)
-			return rc;
-		pt_unlock(d);
-		want = *new;
-		rc = pt_get_l1e(d, pg_owner, &want);
-	}
-	*new = want;
-	return rc;
+	if (rc)
+		return rc;
+	pt_unlock(d);
+	return pt_get_l1e(d, pg_owner, new);
 }
 
-/* The caller has a type reference to the table. */
-static int update_l1(struct domain *d, struct domain *pg_owner, pte_t *e, pte_t new, unsigned flags, u64 *expected)
+int pt_update_l1(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags, u64 *expected)
 {
+	pte_t *e = &pt_table(table)[index];
 	u64 old = READ_ONCE(e->v);
 	int rc;
 
@@ -96,7 +94,9 @@ static int update_l1(struct domain *d, struct domain *pg_owner, pte_t *e, pte_t 
 			return 0;
 	}
 
-	rc = get_new_l1e(d, pg_owner, &new);
+	rc = pt_get_l1e(d, pg_owner, &new);
+	if (unlikely(rc == -EBUSY) && d->pv)
+		rc = get_l1e_again(d, pg_owner, &new);
 	if (rc)
 		return rc;
 	/* Commit: whatever value is replaced, its references are ours to drop. */
@@ -196,7 +196,7 @@ int pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned i
 		case FRAME_L1:
 			rc = frame_get_type(table, d->id, FRAME_L1, NULL);
 			if (!rc) {
-				rc = update_l1(d, pg_owner, &pt_table(table)[index], new, flags, expected);
+				rc = pt_update_l1(d, pg_owner, table, index, new, flags, expected);
 				pt_put_l1_table(d, table);
 				return rc;
 			}
