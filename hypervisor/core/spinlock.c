@@ -26,9 +26,8 @@ void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
  * A place counts before it is filled: an interrupt handler that comes between the two looks only at those above. The other way round, its
  * own lock would take the place.
  */
-static void note_held(struct spinlock *l)
+static __always_inline void note_held(struct spinlock *l, struct held_locks *h)
 {
-	struct held_locks *h = &this_cpu(held_locks);
 	unsigned n = h->n;
 
 	if (unlikely(n == MAX_HELD))
@@ -39,12 +38,11 @@ static void note_held(struct spinlock *l)
 	l->cpu = (u16)(smp_processor_id() + 1);
 }
 
-static void note_released(struct spinlock *l)
+/* It is not the one that was taken last. */
+static __noinline void note_released_below(struct spinlock *l, struct held_locks *h)
 {
-	struct held_locks *h = &this_cpu(held_locks);
 	unsigned i = h->n;
 
-	l->cpu = 0;
 	while (i && h->lock[i - 1] != l)
 		i--;
 	if (unlikely(!i))
@@ -54,9 +52,21 @@ static void note_released(struct spinlock *l)
 	h->n--;
 }
 
-static void check_usage(struct spinlock *l, const struct held_locks *h)
+static __always_inline void note_released(struct spinlock *l)
 {
-	u8 usage = h->in_irq ? USED_IN_IRQ : local_irq_is_enabled() ? USED_IRQS_ON : 0;
+	struct held_locks *h = &this_cpu(held_locks);
+	unsigned n = h->n;
+
+	l->cpu = 0;
+	if (likely(n && h->lock[n - 1] == l))
+		WRITE_ONCE(h->n, n - 1);
+	else
+		note_released_below(l, h);
+}
+
+static __always_inline void check_usage(struct spinlock *l, const struct held_locks *h, bool irqs_on)
+{
+	u8 usage = h->in_irq ? USED_IN_IRQ : irqs_on ? USED_IRQS_ON : 0;
 
 	/* Changed only once or twice in a lock's life; a lost update costs no more than a check. */
 	if (unlikely(usage & ~READ_ONCE(l->usage)))
@@ -66,11 +76,8 @@ static void check_usage(struct spinlock *l, const struct held_locks *h)
 }
 
 /* nested: a lock of the same level may be held. */
-static void check_order(struct spinlock *l, bool nested)
+static __noinline void check_order(const struct spinlock *l, const struct held_locks *h, bool nested)
 {
-	const struct held_locks *h = &this_cpu(held_locks);
-
-	check_usage(l, h);
 	for (unsigned i = h->base; i < h->n; i++) {
 		if (unlikely(h->lock[i]->level >= l->level + nested))
 			panic("lock order: %s (level %u) taken while %s (level %u) is held", l->name, l->level,
@@ -99,24 +106,34 @@ void spinlocks_leave_irq(u32 before)
 	h->in_irq = before & 1;
 }
 
-static void take(struct spinlock *l, bool nested)
+/* False: no longer worth waiting for. */
+static __noinline bool wait_turn(const struct spinlock *l, u32 ticket)
 {
+	while (atomic_load(&l->owner) != ticket) {
+		if (unlikely(busted))
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+static __always_inline void take(struct spinlock *l, bool nested, bool irqs_on)
+{
+	struct held_locks *h = &this_cpu(held_locks);
 	u32 ticket;
 
 	if (unlikely(busted))
 		return;
-	check_order(l, nested);
+	check_usage(l, h, irqs_on);
+	if (h->n != h->base)
+		check_order(l, h, nested);
 	ticket = atomic_fetch_add(&l->next, 1);
-	while (atomic_load(&l->owner) != ticket) {
-		if (unlikely(busted))
-			return;
-		cpu_relax();
-	}
-	note_held(l);
+	if (likely(atomic_load(&l->owner) == ticket) || wait_turn(l, ticket))
+		note_held(l, h);
 }
 
-void spin_lock(struct spinlock *l) { take(l, false); }
-void spin_lock_nested(struct spinlock *l) { take(l, true); }
+void spin_lock(struct spinlock *l) { take(l, false, local_irq_is_enabled()); }
+void spin_lock_nested(struct spinlock *l) { take(l, true, local_irq_is_enabled()); }
 
 bool spin_trylock(struct spinlock *l)
 {
@@ -127,11 +144,11 @@ bool spin_trylock(struct spinlock *l)
 		return true;
 	if (!atomic_try_cmpxchg(&l->next, &expected, owner + 1))
 		return false;
-	note_held(l);
+	note_held(l, &this_cpu(held_locks));
 	return true;
 }
 
-void spin_unlock(struct spinlock *l)
+static __always_inline void give(struct spinlock *l)
 {
 	if (unlikely(busted))
 		return;
@@ -139,29 +156,31 @@ void spin_unlock(struct spinlock *l)
 	atomic_store(&l->owner, l->owner + 1);
 }
 
+void spin_unlock(struct spinlock *l) { give(l); }
+
 u64 spin_lock_irqsave(struct spinlock *l)
 {
 	u64 flags = local_irq_save();
 
-	spin_lock(l);
+	take(l, false, false);
 	return flags;
 }
 
 void spin_unlock_irqrestore(struct spinlock *l, u64 flags)
 {
-	spin_unlock(l);
+	give(l);
 	local_irq_restore(flags);
 }
 
 void spin_lock_irq(struct spinlock *l)
 {
 	local_irq_disable();
-	spin_lock(l);
+	take(l, false, false);
 }
 
 void spin_unlock_irq(struct spinlock *l)
 {
-	spin_unlock(l);
+	give(l);
 	local_irq_enable();
 }
 

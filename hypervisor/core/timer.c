@@ -98,6 +98,18 @@ static void dequeue(struct timer_queue *q, struct timer *t)
 		t->state = TIMER_IDLE;
 }
 
+/* Is the timer on the queue, not the first, and keeps its place when it expires then instead? */
+static bool keeps_place(const struct timer_queue *q, const struct timer *t, s_time_t expires)
+{
+	const struct tree_node *prev, *next;
+
+	if (t->state != TIMER_QUEUED || tree_first(&q->tree) == &t->node)
+		return false;
+	prev = tree_prev(&t->node);
+	next = tree_next(&t->node);
+	return tree_entry(prev, struct timer, node)->expires <= expires && (!next || expires <= tree_entry(next, struct timer, node)->expires);
+}
+
 void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
 {
 	*t = (struct timer){ .fn = fn, .data = data, .cpu = (u16)cpu, .state = TIMER_IDLE };
@@ -108,7 +120,9 @@ void timer_set(struct timer *t, s_time_t expires)
 	u64 flags;
 	struct timer_queue *q = lock_queue(t, &flags);
 
-	if (t->state != TIMER_KILLED) {
+	if (keeps_place(q, t, expires)) {
+		t->expires = expires;
+	} else if (t->state != TIMER_KILLED) {
 		dequeue(q, t);
 		t->expires = expires;
 		insert(q, t);

@@ -32,17 +32,17 @@ static inline bool guest_range_ok(u64 addr, size_t len)
 }
 
 /*
- * One u64 at a guest address that guest_range_ok() has passed, for what is done at every entry. A fault goes to the label
- * `fault`.
+ * Storing a u64, or loading what ptr points at (4 or 8 bytes), at a guest address that guest_range_ok() has passed; for
+ * what is done all the time. A fault goes to the label `fault`.
  */
 #ifndef guest_put	/* unit tests bring their own */
 #define guest_put(addr, val, fault)						\
 	__asm__ goto("1: movq %1, %0\n" FIXUP(1b, %l2)				\
 		     : : "m"(*(u64 *)(addr)), "er"((u64)(val)) : "memory" : fault)
-#define guest_get(addr, fault) ({						\
-	u64 _val;								\
-	__asm__ goto("1: movq %1, %0\n" FIXUP(1b, %l2)				\
-		     : "=r"(_val) : "m"(*(const u64 *)(addr)) : "memory" : fault);	\
+#define guest_get(ptr, fault) ({						\
+	__typeof__(+*(ptr)) _val;					\
+	__asm__ goto("1: mov %1, %0\n" FIXUP(1b, %l2)				\
+		     : "=r"(_val) : "m"(*(ptr)) : "memory" : fault);		\
 	_val; })
 #endif
 

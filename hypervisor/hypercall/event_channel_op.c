@@ -177,20 +177,23 @@ static long do_set_priority(void *guest)
 }
 
 /* The operations whose whole argument is a port. */
-static long do_port_op(u64 cmd, void *guest)
+static long do_port_op(u64 cmd, const u32 *guest)
 {
 	u32 port;
 
-	if (copy_from_guest(&port, guest, sizeof(port)))
-		return -EFAULT;
-	switch (cmd) {
-	case EVTCHNOP_send:
+	if (unlikely(!guest_range_ok((u64)guest, sizeof(*guest))))
+		goto fault;
+	port = guest_get(guest, fault);
+	if (likely(cmd == EVTCHNOP_send))
 		return evtchn_send(current->domain, port);
+	switch (cmd) {
 	case EVTCHNOP_unmask:
 		return evtchn_unmask(current->domain, port);
 	default:
 		return evtchn_close(current->domain, port);
 	}
+fault:
+	return -EFAULT;
 }
 
 HYPERCALL(do_event_channel_op)
@@ -198,8 +201,9 @@ HYPERCALL(do_event_channel_op)
 	void *guest = (void *)a2;
 	u32 cmd = (u32)a1;
 
+	if (likely(cmd == EVTCHNOP_send))
+		return do_port_op(EVTCHNOP_send, guest);
 	switch (cmd) {
-	case EVTCHNOP_send:
 	case EVTCHNOP_unmask:
 	case EVTCHNOP_close:
 		return do_port_op(cmd, guest);

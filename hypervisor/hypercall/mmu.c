@@ -46,16 +46,13 @@ int mmu_cpus_of_vcpus(const void *guest_bitmap, cpumask_t *out)
 	return 0;
 }
 
-int mmu_batch_begin(struct mmu_batch *b, u64 uops, u64 count, u64 pdone, u64 foreigndom)
+int mmu_batch_resume(struct mmu_batch *b)
 {
-	*b = (struct mmu_batch){ .uops = uops, .pdone = pdone, .foreigndom = foreigndom, .count = (u32)count };
-	if (!(b->count & MMU_PREEMPTED))
-		return 0;
 	b->count &= ~(u32)MMU_PREEMPTED;
-	return pdone ? copy_from_guest(&b->before, (void *)pdone, sizeof(b->before)) : 0;
+	return b->pdone ? copy_from_guest(&b->before, (void *)b->pdone, sizeof(b->before)) : 0;
 }
 
-long mmu_batch_end(const struct mmu_batch *b, u32 done, long rc, u64 nr, size_t size)
+long mmu_batch_stop(const struct mmu_batch *b, u32 done, long rc, u64 nr, size_t size)
 {
 	u32 total = b->before + done;
 

@@ -36,9 +36,20 @@ struct mmu_batch {
 	u32 count;		/* elements left at the start of this part */
 	u32 before;		/* done by earlier parts */
 };
+int __must_check mmu_batch_resume(struct mmu_batch *b);
+long mmu_batch_stop(const struct mmu_batch *b, u32 done, long rc, u64 nr, size_t size);
+
 /* 0, -EFAULT. */
-int __must_check mmu_batch_begin(struct mmu_batch *b, u64 uops, u64 count, u64 pdone, u64 foreigndom);
+static inline int __must_check mmu_batch_begin(struct mmu_batch *b, u64 uops, u64 count, u64 pdone, u64 foreigndom)
+{
+	*b = (struct mmu_batch){ .uops = uops, .pdone = pdone, .foreigndom = foreigndom, .count = (u32)count };
+	return unlikely(b->count & MMU_PREEMPTED) ? mmu_batch_resume(b) : 0;
+}
+
 /* The batch ends, or is to be continued (rc == -ERESTART), after done elements: value for the hypercall to return. */
-long mmu_batch_end(const struct mmu_batch *b, u32 done, long rc, u64 nr, size_t size);
+static inline long mmu_batch_end(const struct mmu_batch *b, u32 done, long rc, u64 nr, size_t size)
+{
+	return likely(!b->pdone && rc != -ERESTART) ? rc : mmu_batch_stop(b, done, rc, nr, size);
+}
 
 #endif
