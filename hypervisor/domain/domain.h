@@ -94,12 +94,16 @@ struct vcpu {
 	struct evtchn_vcpu *evtchn;	/* (c) */
 	struct pv_vcpu *pv;		/* (c) PV only */
 	struct runstate_state *runstate; /* (s) sched/runstate.c */
+	u8 areas_due;			/* AREA_*, by the CPU that it is loaded on: could not be written, the kernel's address space was not loaded. entry.S looks at it */
 
 	struct timer singleshot_timer, periodic_timer, poll_timer;
 	u64 periodic_period_ns;		/* 0: none */
 	u64 periodic_due_ns;		/* next tick, system time */
 	u64 hypercall_progress;		/* (o) private to continuations in progress */
 };
+
+/* What a guest wants copies of (sched/runstate.c, sched/guest_time.c). */
+enum { AREA_RUNSTATE = 1, AREA_TIME = 2 };
 
 /* Why a vCPU must not run. */
 #define VPF_DOWN	BIT(0)	/* never started, or VCPUOP_down */

@@ -28,6 +28,9 @@ static inline bool guest_range_ok(u64 addr, size_t len)
 {
 	u64 end = addr + len;
 
+	/* What is short and leads out of the top of the address space leads to the bottom, which is the guest's as well. */
+	if (__builtin_constant_p(len) && len <= PAGE_SIZE)
+		return addr - (HYP_VIRT_START - len + 1) >= HYP_VIRT_END - HYP_VIRT_START + len - 1;
 	return end >= addr && (end <= HYP_VIRT_START || addr >= HYP_VIRT_END);
 }
 

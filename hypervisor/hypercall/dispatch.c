@@ -16,6 +16,8 @@ static __always_inline long find_row(u64 nr, unsigned who, const struct hypercal
 	if (unlikely(nr >= ARRAY_SIZE(hypercall_table)))
 		return -ENOSYS;
 	*row = &hypercall_table[index_nospec(nr, ARRAY_SIZE(hypercall_table))];
+	/* So that the compiler keeps one pointer rather than index and base. */
+	__asm__("" : "+r"(*row));
 	if (unlikely(!((*row)->flags & who)))
 		return -ENOSYS;
 	if (unlikely((*row)->flags & HC_PRIV && !current->domain->privileged))

@@ -27,6 +27,8 @@ extern const struct hypercall_row hypercall_table[64];
 
 /* Entry from entry.S, for PV guests: number and result are in the rax of the guest's frame, the arguments are still in their registers. */
 void hypercall_dispatch(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
+/* The same for iret, which has no row: it is most of what a PV kernel calls, has no arguments in registers, and no place in a multicall. */
+void hypercall_iret(void);
 /* Execute one call with arguments in memory: multicall entries. Same rules. */
 long hypercall_call(u64 nr, const u64 args[6]);
 
@@ -63,7 +65,6 @@ HYPERCALL(do_console_io);
 HYPERCALL(do_grant_table_op);
 HYPERCALL(do_vm_assist);
 HYPERCALL(do_update_va_mapping_otherdomain);
-HYPERCALL(do_iret);
 HYPERCALL(do_vcpu_op);
 HYPERCALL(do_set_segment_base);
 HYPERCALL(do_mmuext_op);

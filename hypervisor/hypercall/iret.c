@@ -27,7 +27,7 @@ static void return_from_trap(struct cpu_user_regs *regs, const struct iret_conte
  * What the guest asks for need not be something that a processor can return to: it then refuses, and the guest gets that fault as if the
  * first instruction there had raised it (pv_iret_failed). Here it is only made harmless.
  */
-HYPERCALL(do_iret)
+void hypercall_iret(void)
 {
 	struct cpu_user_regs *regs = guest_regs();
 	struct vcpu *v = current;
@@ -50,7 +50,7 @@ HYPERCALL(do_iret)
 	to_user = (c.cs & 3) == 3;
 	if (to_user && mfn_eq(pv->user_l4, MFN_INVALID)) {
 		domain_crash(v->domain, "vCPU %u: iret to user mode, but no user page table has been set", v->id);
-		return 0;
+		return;
 	}
 
 	/* Commit. */
@@ -67,10 +67,8 @@ HYPERCALL(do_iret)
 	v->info->evtchn_upcall_mask = !(c.rflags & RFLAGS_IF);
 	if (to_user)
 		pv_set_mode(v, false);
-	/* The dispatcher stores what is returned as rax, except the one value that means a continuation. */
 	regs->rax = c.rax;
-	return (long)c.rax;
+	return;
 fault:
 	domain_crash(v->domain, "vCPU %u: iret without a frame at %#lx", v->id, regs->rsp);
-	return 0;
 }

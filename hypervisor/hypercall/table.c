@@ -25,7 +25,7 @@ const struct hypercall_row hypercall_table[64] = {
 	ROW(__HYPERVISOR_grant_table_op, do_grant_table_op, 3, HC_PV | HC_HVM),
 	ROW(__HYPERVISOR_vm_assist, do_vm_assist, 2, HC_PV | HC_HVM),
 	ROW(__HYPERVISOR_update_va_mapping_otherdomain, do_update_va_mapping_otherdomain, 4, HC_PV),
-	ROW(__HYPERVISOR_iret, do_iret, 0, HC_PV),
+	/* __HYPERVISOR_iret: entry.S calls hypercall_iret(). */
 	ROW(__HYPERVISOR_vcpu_op, do_vcpu_op, 3, HC_PV | HC_HVM),
 	ROW(__HYPERVISOR_set_segment_base, do_set_segment_base, 2, HC_PV),
 	ROW(__HYPERVISOR_mmuext_op, do_mmuext_op, 4, HC_PV | HC_HVM),

@@ -34,14 +34,6 @@ u16 tlb_epoch(void)
 	return (u16)(c >> 1);
 }
 
-u64 tlb_advance(u64 c)
-{
-	while (c & 1)
-		if (atomic_try_cmpxchg(&tlb_clock, &c, c + 1))
-			return (c + 1) >> 1;
-	return c >> 1;
-}
-
 void tlb_filter(cpumask_t *mask, u16 epoch)
 {
 	u64 now = READ_ONCE(tlb_clock) >> 1;

@@ -40,15 +40,16 @@ void tlb_flush_since(const cpumask_t *mask, u16 epoch);
 
 extern u64 tlb_clock;
 DECLARE_PER_CPU(u64, tlb_flushed);	/* epoch of the CPU's last full flush */
-/* The epoch of a flush about to begin, the clock being c and read: makes it advance. */
-u64 tlb_advance(u64 c);
 
 static inline void tlb_write_cr3(u64 cr3)
 {
-	u64 c = READ_ONCE(tlb_clock), t = unlikely(c & 1) ? tlb_advance(c) : c >> 1;
+	u64 c = READ_ONCE(tlb_clock);
 
+	/* Advance it; who finds that another CPU does at this moment has that epoch. */
+	if (unlikely(c & 1) && atomic_try_cmpxchg(&tlb_clock, &c, c + 1))
+		c++;
 	write_cr3(cr3);
-	this_cpu(tlb_flushed) = t;
+	this_cpu(tlb_flushed) = c >> 1;
 }
 
 #endif

@@ -27,6 +27,7 @@ void asm_offsets(void)
 	OFFSET(REGS_SS, struct cpu_user_regs, ss);
 	OFFSET(REGS_END, struct cpu_user_regs, es);
 	OFFSET(VCPU_INFO, struct vcpu, info);
+	OFFSET(VCPU_AREAS_DUE, struct vcpu, areas_due);
 	OFFSET(VCPU_PV, struct vcpu, pv);
 	OFFSET(PV_KERNEL_MODE, struct pv_vcpu, kernel_mode);
 	OFFSET(PV_PENDING, struct pv_vcpu, pending);

@@ -8,12 +8,16 @@
 #include <x86/layout.h>
 #include <x86/segment.h>
 #include <x86/fixup.h>
+#include <xen/xen.h>
 #include "asm_offsets.h"
 
 #define VECTOR_SYSCALL	0x100	/* entry_vector of a SYSCALL: no exception has it */
 
-.macro SAVE_REGS
+/* The direction flag is clear already where SYSCALL has cleared it. */
+.macro SAVE_REGS clear_direction=1
+	.if \clear_direction
 	cld
+	.endif
 	push %rdi
 	push %rsi
 	push %rdx
@@ -170,16 +174,17 @@ syscall_entry:
 	pushq $0
 	movl $VECTOR_SYSCALL, 4(%rsp)
 	mov CPU_INFO_SCRATCH - REGS_ERROR(%rsp), %rax
-	SAVE_REGS
+	SAVE_REGS clear_direction=0
 	xor %ebp, %ebp
 	sti
 	mov CPU_INFO_CURRENT(%rsp), %rbx
 	mov VCPU_PV(%rbx), %rax
 	cmpb $0, PV_KERNEL_MODE(%rax)
 	je syscall_from_user
-	/* rdi, rsi, rdx, r8 and r9 are the arguments of a C function as they are. */
-	mov %r10, %rcx
-	call hypercall_dispatch
+	/* What a guest kernel does most, and has no arguments in registers. */
+	cmpq $__HYPERVISOR_iret, REGS_RAX(%rsp)
+	jne syscall_hypercall
+	call hypercall_iret
 	/* fall through */
 
 /* The way back to a PV guest. rsp: cpu_info's guest_regs. */
@@ -191,7 +196,7 @@ ret_to_guest:
 	mov VCPU_PV(%rbx), %rcx
 	movzwl VINFO_PENDING(%rax), %eax	/* pending and mask lie side by side */
 	orb PV_PENDING(%rcx), %al
-	test %al, %al
+	orb VCPU_AREAS_DUE(%rbx), %al
 	jnz maybe_deliver
 check_softirqs:		/* after delivery, which may have crashed the guest */
 	lea softirqs_pending(%rip), %rax
@@ -224,6 +229,12 @@ restore_by_iret:
 guest_iret:
 	iretq
 	FIXUP guest_iret, guest_iret_failed
+
+syscall_hypercall:
+	/* rdi, rsi, rdx, r8 and r9 are the arguments of a C function as they are. */
+	mov %r10, %rcx
+	call hypercall_dispatch
+	jmp ret_to_guest
 
 syscall_from_user:
 	mov %rsp, %rdi

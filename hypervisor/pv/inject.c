@@ -20,6 +20,7 @@ enum {
 	BOUNCE_ERROR_CODE = 1,
 	BOUNCE_MASK_EVENTS = 2,
 	BOUNCE_SEGMENTS = 4,
+	BOUNCE_FROM_USER = 8,	/* as is known */
 };
 
 #define RFLAGS_CLEARED	(RFLAGS_TF | RFLAGS_RF | RFLAGS_NT | RFLAGS_AC | RFLAGS_VM | RFLAGS_IOPL)
@@ -49,7 +50,7 @@ static __always_inline void bounce(struct cpu_user_regs *regs, u64 eip, unsigned
 	size_t words = 7 + (flags & BOUNCE_ERROR_CODE ? 1 : 0) + (flags & BOUNCE_SEGMENTS ? 4 : 0);
 	u64 sp, cs, *frame;
 
-	if (pv->kernel_mode) {
+	if (!(flags & BOUNCE_FROM_USER) && pv->kernel_mode) {
 		sp = regs->rsp;
 		cs = regs->cs & ~3U;
 	} else {
@@ -180,12 +181,15 @@ void pv_deliver_pending(struct cpu_user_regs *regs)
 		else
 			domain_crash(v->domain, "vCPU %u: an event and no callback for it", v->id);
 	}
+	/* What waits for the kernel's address space. */
+	if (v->areas_due && pv->kernel_mode)
+		guest_areas_write(v);
 }
 
 void pv_syscall(struct cpu_user_regs *regs)
 {
 	if (current->pv->cb[PV_CB_SYSCALL].eip) {
-		callback(regs, PV_CB_SYSCALL, 0);
+		callback(regs, PV_CB_SYSCALL, BOUNCE_FROM_USER);
 		return;
 	}
 	regs->rip -= 2;

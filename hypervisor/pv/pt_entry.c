@@ -79,7 +79,7 @@ static void note_foreign_cpus(const struct domain *d, mfn_t m)
 	u64 flags = local_irq_save();
 	struct domain *o = domain_of_owner(frame_owner(frame_read(m)));
 
-	for (unsigned i = 0; o && o->pv && i < ARRAY_SIZE(d->dirty_cpus.bits); i++) {
+	for (unsigned i = 0; o && o->pv && i < DIV_ROUND_UP(nr_cpus, 64); i++) {
 		u64 bits = READ_ONCE(d->dirty_cpus.bits[i]);
 
 		if (bits & ~READ_ONCE(o->pv->foreign_cpus.bits[i]))

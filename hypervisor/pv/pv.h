@@ -12,7 +12,6 @@
 #include <core/segments.h>
 #include <domain/domain.h>
 #include <memory/tlbflush.h>
-#include <sched/sched.h>
 #include <x86/cpuid.h>
 #include <x86/cr.h>
 #include <x86/pte.h>
@@ -108,7 +107,10 @@ void pv_inject_trap(u8 vector, u32 error_code);
 void pv_inject_page_fault(u64 cr2, u32 error_code);
 /* An INT n (or INT3, INTO, INT 0x80) of the guest whose frame already points behind it; len: length of that instruction. */
 void pv_inject_soft_int(u8 vector, unsigned len);
-/* Build the frame of an NMI or failsafe callback or event upcall on the guest kernel's stack, if one is due. Called by entry.S on the way out, interrupts off. */
+/*
+ * Build the frame of an NMI or failsafe callback or event upcall on the guest kernel's stack, if one is due, and write areas that are. Called by entry.S on
+ * the way out, interrupts off.
+ */
 void pv_deliver_pending(struct cpu_user_regs *regs);
 /* SYSCALL from guest user mode; the same from 32-bit code; SYSENTER. */
 void pv_syscall(struct cpu_user_regs *regs);
@@ -211,11 +213,8 @@ static inline void pv_set_mode(struct vcpu *v, bool kernel)
 	struct pv_vcpu *pv = v->pv;
 
 	pv->kernel_mode = kernel;
-	pv->cr3 = mfn_to_paddr(kernel ? pv->kernel_l4 : pv->user_l4).v;
 	swapgs();
-	pv_write_cr3(v);
-	if (kernel)
-		guest_areas_flush();
+	tlb_write_cr3(pv->cr3 = mfn_to_paddr(kernel ? pv->kernel_l4 : pv->user_l4).v);
 }
 /* #PF from the guest on a page that is mapped read-only because it is a page table: emulate the write. True when done. */
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code);

@@ -54,7 +54,7 @@ void guest_time_update(struct vcpu *v, bool force)
 	time_fill_pvclock(&t);
 	write_info(&v->info->time, &t, r->clock_version);
 	va = READ_ONCE(r->time_area);
-	r->time_area_due = va && write_area(va, &t, r->clock_version) != 0;
+	sched_area_written(v, AREA_TIME, !va || !write_area(va, &t, r->clock_version));
 }
 
 void guest_time_refresh(struct vcpu *v)
@@ -74,28 +74,17 @@ void guest_time_set_area(struct vcpu *v, u64 va)
 	guest_time_refresh(v);
 }
 
-static __noinline void flush_due_areas(struct vcpu *v)
+void guest_areas_write(struct vcpu *v)
 {
-	struct runstate_state *r = v->runstate;
 	u64 flags = local_irq_save();
 
-	if (r->area_due) {
+	if (v->areas_due & AREA_RUNSTATE)
 		runstate_write_area(v);
-		r->area_due = false;	/* one try: if the guest has unmapped it, so be it until the next switch */
-	}
-	if (r->time_area_due) {
+	if (v->areas_due & AREA_TIME)
 		guest_time_update(v, true);
-		r->time_area_due = false;
-	}
+	/* One try: if the guest has unmapped it, so be it until the next switch. */
+	v->areas_due = 0;
 	local_irq_restore(flags);
-}
-
-void guest_areas_flush(void)
-{
-	const struct runstate_state *r = current->runstate;
-
-	if (unlikely(r->area_due | r->time_area_due))
-		flush_due_areas(current);
 }
 
 /* --- the wall clock: at which UTC second system time was 0 ---------------------------------------------------------------------- */

@@ -91,7 +91,7 @@ void runstate_write_area(struct vcpu *v)
 	struct runstate_state *r = v->runstate;
 	u64 va = READ_ONCE(r->area);
 
-	r->area_due = va && write_area(v, va) != 0;
+	sched_area_written(v, AREA_RUNSTATE, !va || !write_area(v, va));
 }
 
 void runstate_set_area(struct vcpu *v, u64 va)

@@ -15,12 +15,16 @@ struct runstate_state {
 	struct vcpu_runstate_info shown;	/* as it was at the last switch */
 	u64 area;		/* guest virtual address of the run-state copy, 0: none */
 	u64 time_area;		/* … of the second copy of the time parameters */
-	bool area_due, time_area_due;	/* could not be written: its address space was not loaded */
 
 	bool clock_stale;	/* v->info->time must be written whatever the next three say */
 	u16 clock_cpu;		/* it holds the parameters of this CPU … */
 	u32 clock_generation;	/* … at this generation */
 	u32 clock_version;	/* last version number given out; even */
 };
+
+static inline void sched_area_written(struct vcpu *v, u8 area, bool done)
+{
+	v->areas_due = (u8)(done ? v->areas_due & ~area : v->areas_due | area);
+}
 
 #endif

@@ -66,11 +66,8 @@ void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out);
  */
 void runstate_set_area(struct vcpu *v, u64 va);
 void guest_time_set_area(struct vcpu *v, u64 va);
-/*
- * Write what could not be written while another address space was loaded. Called whenever current's kernel address space gets loaded
- * (pv_set_mode); next to nothing when there is nothing to do.
- */
-void guest_areas_flush(void);
+/* Write what could not be written (v->areas_due), now that the kernel's address space of v, which is current, is loaded. */
+void guest_areas_write(struct vcpu *v);
 /* Refresh v->info->time: the pvclock parameters of this CPU have changed, or v->info has moved. For current, any context. */
 void guest_time_refresh(struct vcpu *v);
 /* Write the wall clock into the domain's shared_info: it, or d->time_offset_seconds, has changed. */

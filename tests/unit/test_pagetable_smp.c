@@ -29,6 +29,7 @@ FAKE_CPU_LOCAL struct vcpu *current;
 FAKE_CPU_LOCAL unsigned fake_cpu;
 static __thread u64 seed;
 cpumask_t cpu_online;
+unsigned nr_cpus = CPUS;
 struct cpu_features cpu_features = { .phys_bits = 40 };
 struct domain *dom_xen, *dom_io;
 static struct domain domains[2], xen_domain, io_domain;

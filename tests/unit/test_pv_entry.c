@@ -41,10 +41,9 @@ void domain_crash(struct domain *d, const char *fmt, ...) { crashed = true; }
 void vcpu_kick(struct vcpu *v) { }
 
 void swapgs(void) { toggles++; }
-void guest_areas_flush(void) { }
+void guest_areas_write(struct vcpu *v) { }
 u64 tlb_clock;
 DEFINE_PER_CPU(u64, tlb_flushed);
-u64 tlb_advance(u64 c) { return c >> 1; }
 
 void write_cr3(u64 v)
 {
