@@ -36,6 +36,9 @@ u64 timescale_ns(struct timescale s, u64 ticks)
 	unsigned __int128 product = (unsigned __int128)ticks * s.mul;
 	int right = 32 - s.shift;
 
+	/* Any usual clock: between 1 and 2^32 Hz, and not for long. */
+	if (likely(right >= 1 && right <= 63 && !(u64)(product >> (62 + right))))
+		return (u64)(product >> right);
 	if (!product)
 		return 0;
 	if (right >= 0)

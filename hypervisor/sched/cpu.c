@@ -104,7 +104,7 @@ void sched_offline_cpu(unsigned cpu)
 		if (s->v->running)
 			sched_unlock(c, flags);		/* just leaving: sched_context_saved() finds it a place */
 		else
-			sched_place(c, s->v, SCHED_MOVED, flags);
+			sched_place(c, s->v, SCHED_MOVED, flags, time_now());
 	}
 	sched_unlock(c, flags);
 }
@@ -131,7 +131,7 @@ static void apply_affinity(struct sched_cpu *c, struct vcpu *v, u64 flags)
 		if (v->sched->queued) {
 			sched_dequeue(c, v);
 			if (!v->running) {
-				sched_place(c, v, SCHED_MOVED, flags);
+				sched_place(c, v, SCHED_MOVED, flags, time_now());
 				return;
 			}
 		} else if (c->curr == v) {

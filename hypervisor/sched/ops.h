@@ -79,7 +79,7 @@ void sched_unlock(struct sched_cpu *c, u64 flags);
 /* May it run on the CPU? When none of its CPUs is online, any will do. */
 bool sched_allowed(const struct vcpu *v, unsigned cpu);
 /* Put v, found runnable and neither queued nor running, on a queue. Takes over and gives up the lock. */
-void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags);
+void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags, s_time_t now);
 /* A queued vCPU might run elsewhere: let an idle CPU look for work. */
 void sched_offer(const struct vcpu *v);
 void sched_enqueue(struct sched_cpu *c, struct vcpu *v, enum sched_reason why);

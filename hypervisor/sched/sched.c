@@ -133,6 +133,10 @@ static unsigned select_cpu(const struct vcpu *v)
 	unsigned own = v->processor, cpu;
 	cpumask_t allowed, idle, preferred;
 
+	/* Mostly the answer is plain: the first rule, or nobody is idle. */
+	if (cpumask_test(own, &cpu_online) && cpumask_test(own, &v->sched->affinity) &&
+	    ((cpumask_test(own, &sched_idle_cpus) && cpumask_test(own, &v->sched->preferred)) || cpumask_empty(&sched_idle_cpus)))
+		return own;
 	allowed_cpus(v, &allowed);
 	if (cpumask_empty(&allowed))
 		return own;
@@ -159,6 +163,8 @@ void sched_offer(const struct vcpu *v)
 	cpumask_t idle;
 	unsigned cpu;
 
+	if (cpumask_empty(&sched_idle_cpus))
+		return;
 	allowed_cpus(v, &idle);
 	cpumask_and(&idle, &idle, &sched_idle_cpus);
 	cpu = cpumask_first(&idle);
@@ -202,10 +208,8 @@ static void notice(struct sched_cpu *c, s_time_t now)
 		timer_set(&c->timer, when);
 }
 
-void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags)
+void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags, s_time_t now)
 {
-	s_time_t now;
-
 	for (;;) {
 		unsigned cpu = select_cpu(v);
 
@@ -219,8 +223,8 @@ void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64
 			sched_unlock(c, flags);
 			return;
 		}
+		now = time_now();
 	}
-	now = time_now();
 	/* Alone it may have run for long without being billed; the policy's clock stands still meanwhile. */
 	if (!is_idle_vcpu(c->curr))
 		bill(c, now);
@@ -444,7 +448,7 @@ void sched_context_saved(struct vcpu *prev)
 	atomic_store(&prev->running, false);
 	if (!prev->sched->queued) {
 		if (vcpu_runnable(prev) && c->curr != prev)
-			sched_place(c, prev, SCHED_WOKEN, flags);
+			sched_place(c, prev, SCHED_WOKEN, flags, time_now());
 		else
 			sched_unlock(c, flags);
 		return;
@@ -469,16 +473,17 @@ void vcpu_wake(struct vcpu *v)
 	u64 flags;
 	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
 	int state = runstate_state(v);
+	s_time_t now = time_now();
 
 	trace(TRACE_WAKE, (u64)v->domain->id << 32 | v->id, (u64)state);
 	if (!vcpu_runnable(v)) {
 		if (state == RUNSTATE_blocked)
-			runstate_change(v, asleep_state(v), time_now());
+			runstate_change(v, asleep_state(v), now);
 	} else {
 		if (state == RUNSTATE_blocked || state == RUNSTATE_offline)
-			runstate_change(v, RUNSTATE_runnable, time_now());
+			runstate_change(v, RUNSTATE_runnable, now);
 		if (!v->sched->queued && c->curr != v && !v->running) {
-			sched_place(c, v, SCHED_WOKEN, flags);
+			sched_place(c, v, SCHED_WOKEN, flags, now);
 			return;
 		}
 	}

@@ -3,7 +3,8 @@
  * What one operation of a program costs: tests/bench/ops counts the instructions between the marks, in a Domain 0 and without a hypervisor. "op NAME COUNT"
  * says what is between the next two of them: COUNT operations. One processor.
  *
- * usage: ops DISK    a block device, of which a sector is read
+ * usage: ops DISK                   a block device, of which a sector is read
+ *        ops --run NAME COMMAND…    measures a program; "took NAME NANOSECONDS" says how long by the clock
  */
 #define _GNU_SOURCE
 #include "mark.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,8 @@
 #define PAGE		4096ul
 #define MIB		(1ul << 20)
 #define SECTOR		512
+
+typedef uint64_t u64;
 
 static const char *program, *disk;
 
@@ -218,9 +222,39 @@ static void sleeps(unsigned count)
 		check(!nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL), "nanosleep");
 }
 
+static u64 nanoseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+static void run(const char *name, char **command)
+{
+	u64 begin;
+	pid_t child;
+
+	announce(name, 1);
+	begin = nanoseconds();
+	MARK(MARK_BEGIN);
+	child = fork();
+	if (!child) {
+		execvp(command[0], command);
+		check(false, command[0]);
+	}
+	wait_for(child);
+	MARK(MARK_END);
+	printf("took %s %lu\n", name, nanoseconds() - begin);
+}
+
 int main(int argc, char **argv)
 {
 	program = argv[0];
+	if (argc > 3 && !strcmp(argv[1], "--run")) {
+		run(argv[2], argv + 3);
+		return 0;
+	}
 	if (argc == 3 && !strcmp(argv[1], "--exec")) {
 		unsigned left = (unsigned)atoi(argv[2]);
 

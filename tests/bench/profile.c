@@ -4,6 +4,7 @@
  *
  * usage: -plugin profile.so,socket=PATH     a line "FILE\n" through the socket writes all counts so far to FILE
  *        -plugin profile.so,marks=DIR       what is executed from a mark to the next (mark.h) is written to DIR/0, DIR/1 …
+ *        …,blocks=on                        counts whole blocks of instructions at their first: several times as fast; a fault within one is not seen
  *
  * Debian packages no qemu-plugin.h; these are the functions of plugin API version 1 that are used. One TCG thread runs the
  * machine, so nobody else counts at the same time. A count that is being read may be a moment old.
@@ -27,9 +28,11 @@ struct qemu_plugin_insn;
 typedef struct qemu_info_t qemu_info_t;
 
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*fn)(uint64_t id, struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr, uint64_t imm);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op, void *ptr, uint64_t imm);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void (*fn)(unsigned vcpu, void *arg), int flags, void *arg);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
@@ -49,6 +52,7 @@ struct counter {
 static struct counter *buckets[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *marks;	/* a directory, or NULL */
+static bool blocks;
 
 /* Under the lock. */
 static struct counter *counter_at(uint64_t address)
@@ -129,13 +133,15 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 {
 	(void)id;
 	pthread_mutex_lock(&lock);
+	if (blocks)
+		qemu_plugin_register_vcpu_tb_exec_inline(tb, ADD_U64, &counter_at(qemu_plugin_tb_vaddr(tb))->count, qemu_plugin_tb_n_insns(tb));
 	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint32_t mark = marks ? mark_of(insn) : 0;
 
 		if (mark == MARK_BEGIN || mark == MARK_END)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, mark == MARK_BEGIN ? mark_begin : mark_end, NO_REGISTERS, NULL);
-		else
+		else if (!blocks)
 			qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &counter_at(qemu_plugin_insn_vaddr(insn))->count, 1);
 	}
 	pthread_mutex_unlock(&lock);
@@ -179,7 +185,9 @@ PUBLIC int qemu_plugin_install(uint64_t id, const qemu_info_t *info, int argc, c
 {
 	(void)info;
 	for (int i = 0; i < argc; i++) {
-		if (!strncmp(argv[i], "marks=", 6)) {
+		if (!strcmp(argv[i], "blocks=on")) {
+			blocks = true;
+		} else if (!strncmp(argv[i], "marks=", 6)) {
 			marks = strdup(argv[i] + 6);
 			if (!marks)
 				return -1;
