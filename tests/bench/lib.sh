@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the benches share, in either Domain 0. The side defines TOOL (lodge or xl), DEFINITIONS and free_kib.
+# What the benches share, in either Domain 0. The side defines TOOL (lodge or xl), DEFINITIONS, free_kib and dom0_kib.
 # Nothing here polls while something is measured: there is one processor, and who polls takes it from who works.
 
 fail() {

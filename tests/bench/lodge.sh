@@ -9,5 +9,9 @@ free_kib() {
 	lodge info --json | awk -F '[:,]' '/"free_kib"/ { print $2 + 0 }'
 }
 
+dom0_kib() {
+	lodge list --json | awk -F '[:,]' '/"memory_kib"/ { print $2 + 0; exit }'
+}
+
 until lodge list >/dev/null 2>&1; do usleep 100000; done
 @BENCH@

@@ -36,6 +36,10 @@ free_kib() {
 	xl info | awk '/^free_memory/ { print $3 * 1024 }'
 }
 
+dom0_kib() {
+	xl list 0 | awk 'NR == 2 { print $3 * 1024 }'
+}
+
 @BENCH@
 END
 chroot /mnt /srv/bin/sh /tmp/bench.sh
