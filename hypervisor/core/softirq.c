@@ -24,11 +24,16 @@ void softirq_raise(enum softirq nr)
 	atomic_fetch_or(&this_cpu(softirqs_pending), 1u << nr);
 }
 
-void softirq_raise_cpu(unsigned cpu, enum softirq nr)
+bool softirq_mark_cpu(unsigned cpu, enum softirq nr)
 {
 	u32 bit = 1u << nr;
 
-	if (!(atomic_fetch_or(&per_cpu(softirqs_pending, cpu), bit) & bit) && cpu != smp_processor_id())
+	return !(atomic_fetch_or(&per_cpu(softirqs_pending, cpu), bit) & bit) && cpu != smp_processor_id();
+}
+
+void softirq_raise_cpu(unsigned cpu, enum softirq nr)
+{
+	if (softirq_mark_cpu(cpu, nr))
 		smp_kick(cpu);
 }
 

@@ -21,6 +21,11 @@ void softirq_register(enum softirq nr, void (*handler)(void));
 void softirq_raise(enum softirq nr);
 /* Raise on a CPU and make it notice (IPI unless it is this one). Any context. */
 void softirq_raise_cpu(unsigned cpu, enum softirq nr);
+/*
+ * The same in two steps, for who holds a lock that the CPU will want: raise it without making the CPU notice. True: smp_kick() it once the lock
+ * is given up. Interrupts off in between.
+ */
+bool __must_check softirq_mark_cpu(unsigned cpu, enum softirq nr);
 /* Anything raised on this CPU? Also the test by which long operations decide to yield. */
 bool softirq_pending(void);
 /* Run what is raised on this CPU. Interrupts on, no lock held. */

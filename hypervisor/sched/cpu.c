@@ -127,6 +127,8 @@ void idle_loop(void)
 /* The locked vCPU's affinity has changed: move it if it must not stay where it is. Gives up the lock. */
 static void apply_affinity(struct sched_cpu *c, struct vcpu *v, u64 flags)
 {
+	bool kick = false;
+
 	if (!sched_allowed(v, c->cpu)) {
 		if (v->sched->queued) {
 			sched_dequeue(c, v);
@@ -135,12 +137,12 @@ static void apply_affinity(struct sched_cpu *c, struct vcpu *v, u64 flags)
 				return;
 			}
 		} else if (c->curr == v) {
-			softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
+			kick = softirq_mark_cpu(c->cpu, SOFTIRQ_SCHEDULE);
 		}
 	} else if (v->sched->queued) {
 		sched_offer(v);
 	}
-	sched_unlock(c, flags);
+	sched_unlock_kick(c, kick, flags);
 }
 
 int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)

@@ -76,6 +76,8 @@ extern cpumask_t sched_idle_cpus;
 /* Lock the run queue that v belongs to; interrupts off. */
 struct sched_cpu *sched_lock_vcpu(const struct vcpu *v, u64 *flags);
 void sched_unlock(struct sched_cpu *c, u64 flags);
+/* The same, and kick the CPU if softirq_mark_cpu() said so. */
+void sched_unlock_kick(struct sched_cpu *c, bool kick, u64 flags);
 /* May it run on the CPU? When none of its CPUs is online, any will do. */
 bool sched_allowed(const struct vcpu *v, unsigned cpu);
 /* Put v, found runnable and neither queued nor running, on a queue. Takes over and gives up the lock. */

@@ -3,6 +3,7 @@
 #include <core/console.h>
 #include <core/panic.h>
 #include <core/param.h>
+#include <core/smp.h>
 #include <core/softirq.h>
 #include <core/trace.h>
 #include <lib/errno.h>
@@ -36,6 +37,8 @@
  *   kick           An event is made pending, then the target's `running` is looked at. A CPU sets `running` (with a locked
  *                  instruction in between, the lock's) before it looks for events on the way to the guest. One of the two sees
  *                  the other; an IPI that arrives between that look and the guest's first instruction interrupts the guest.
+ *   lock | kick    A CPU that is kicked takes its queue's lock at once. So the IPI is sent when the lock has been given up: were it sent before,
+ *                  the CPU would spin until the sender goes on, which under another hypervisor may not be running just then.
  *   idle           A CPU whose curr is its idle vCPU gets SOFTIRQ_SCHEDULE from whoever queues something there. The idle loop looks
  *                  at the soft-IRQs with interrupts off and halts with `sti; hlt`, so the IPI that goes with a raise from outside ends the halt.
  */
@@ -192,20 +195,26 @@ static void bill(struct sched_cpu *c, s_time_t now)
 	c->charged = now;
 }
 
-/* Something has been queued: let the CPU look at it now, or at the right time. */
-static void notice(struct sched_cpu *c, s_time_t now)
+/* Something has been queued: let the CPU look at it now, or at the right time. True: kick it, once it is unlocked. */
+static bool notice(struct sched_cpu *c, s_time_t now)
 {
-	s_time_t when;
+	s_time_t when = is_idle_vcpu(c->curr) ? now : turn_end(c, now);
 
-	if (is_idle_vcpu(c->curr)) {
-		reschedule(c);
-		return;
+	if (when <= now) {
+		cpumask_clear_atomic(c->cpu, &sched_idle_cpus);
+		return softirq_mark_cpu(c->cpu, SOFTIRQ_SCHEDULE);
 	}
-	when = turn_end(c, now);
-	if (when <= now)
-		reschedule(c);
-	else if (when != STIME_MAX)
+	if (when != STIME_MAX)
 		timer_set(&c->timer, when);
+	return false;
+}
+
+void sched_unlock_kick(struct sched_cpu *c, bool kick, u64 flags)
+{
+	spin_unlock(&c->lock);
+	if (kick)
+		smp_kick(c->cpu);
+	local_irq_restore(flags);
 }
 
 void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64 flags, s_time_t now)
@@ -229,8 +238,7 @@ void sched_place(struct sched_cpu *c, struct vcpu *v, enum sched_reason why, u64
 	if (!is_idle_vcpu(c->curr))
 		bill(c, now);
 	sched_enqueue(c, v, why);
-	notice(c, now);
-	sched_unlock(c, flags);
+	sched_unlock_kick(c, notice(c, now), flags);
 }
 
 /* --- taking from other CPUs --------------------------------------------------------------------------------------------------- */
@@ -494,17 +502,18 @@ void vcpu_sleep_nosync(struct vcpu *v)
 {
 	u64 flags;
 	struct sched_cpu *c = sched_lock_vcpu(v, &flags);
+	bool kick = false;
 
 	if (!vcpu_runnable(v)) {
 		if (c->curr == v) {
-			softirq_raise_cpu(c->cpu, SOFTIRQ_SCHEDULE);
+			kick = softirq_mark_cpu(c->cpu, SOFTIRQ_SCHEDULE);
 		} else {
 			if (v->sched->queued)
 				sched_dequeue(c, v);
 			runstate_change(v, asleep_state(v), time_now());
 		}
 	}
-	sched_unlock(c, flags);
+	sched_unlock_kick(c, kick, flags);
 }
 
 void vcpu_sleep_sync(struct vcpu *v)

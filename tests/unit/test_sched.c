@@ -95,9 +95,30 @@ bool spin_trylock(struct spinlock *l)
 void softirq_register(enum softirq nr, void (*fn)(void)) { CHECK_EQ(nr, SOFTIRQ_SCHEDULE); schedule = fn; }
 void softirq_raise(enum softirq nr) { (void)nr; raised[fake_cpu] = true; }
 void softirq_raise_cpu(unsigned cpu, enum softirq nr) { (void)nr; raised[cpu] = true; }
+
+/* Marked, but not kicked yet. */
+static bool to_be_kicked[MAX_CPUS];
+
+bool softirq_mark_cpu(unsigned cpu, enum softirq nr)
+{
+	bool kick = !raised[cpu] && cpu != fake_cpu;
+
+	(void)nr;
+	to_be_kicked[cpu] |= kick;
+	raised[cpu] = true;
+	return kick;
+}
+
 bool softirq_pending(void) { return false; }
 void softirq_run(void) {}
-void smp_kick(unsigned cpu) { (void)cpu; kicks++; }
+
+/* Whoever is kicked takes his queue's lock at once: it has been given up. */
+void smp_kick(unsigned cpu)
+{
+	CHECK(!sched_cpus[cpu]->lock.next);
+	to_be_kicked[cpu] = false;
+	kicks++;
+}
 
 /* state: armed. */
 static struct timer *cap_timer;	/* the only one with a domain as its data */
@@ -289,6 +310,7 @@ static void check_machine(void)
 		CHECK_EQ(sched_cpus[cpu]->nr_queued, queued[cpu]);
 		CHECK_EQ(sched_cpus[cpu]->load, load[cpu]);
 		CHECK(fake_current[cpu] == sched_cpus[cpu]->curr);
+		CHECK(!to_be_kicked[cpu]);
 		CHECK(is_idle_vcpu(sched_cpus[cpu]->curr) == (cpumask_test(cpu, &sched_idle_cpus) || !cpumask_test(cpu, &cpu_online)) ||
 		      !is_idle_vcpu(sched_cpus[cpu]->curr));
 	}
