@@ -266,6 +266,8 @@ int create_again(struct session *s, struct guest *g, const struct definition *d,
 {
 	int rc = record_set_state(s->store, g->uuid_text, RECORD_BUILDING);
 
+	if (!rc)
+		rc = record_set_core(s->store, g->uuid_text, NULL);
 	if (rc)
 		return session_store_error(e, rc, "noting that the guest is to start again");
 	registry_set_state(g, GUEST_BUILDING);
