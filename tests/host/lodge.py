@@ -259,6 +259,8 @@ def shutdown_and_reboot(b):
     b.asked(('shutdown', {'guest': 'web1', 'wait': True, 'timeout_s': 5}))
     b.run('reboot', '-w', 'web1', out='')
     b.asked(('reboot', {'guest': 'web1', 'wait': True, 'timeout_s': 60}))
+    b.run('shutdown', '-n', 'web1', out='')
+    b.asked(('shutdown', {'guest': 'web1', 'no_restart': True}))
     b.run('shutdown', '-a', out='')     # those of ours, by id
     equal(sorted(p['guest'] for _, p in b.manager.requests[1:]), ['1', '12'])
     b.run('shutdown', '--all', '--wait', out='')
@@ -271,6 +273,77 @@ def shutdown_and_reboot(b):
     b.run('shutdown', '-w', 'web1', status=1, err='lodge: web1: it has not ended after 5 s; it has been asked and may still\n')
     b.manager.methods['shutdown'] = {'reason': 'crash'}
     b.run('shutdown', '-w', 'web1', status=1, err='lodge: web1: it was asked to shut down, and crashed\n')
+
+
+@test
+def dump_core(b):
+    b.manager.methods['dump_core'] = {'file': '/x/web1.core', 'kib': 1025}
+    b.run('dump-core', 'web1', out='web1 is in /x/web1.core (2 MiB)\n')
+    b.asked(('dump_core', {'guest': 'web1'}))
+    b.run('dump-core', '-lc', 'web1', 'web1.core', out='web1 is in /x/web1.core (2 MiB)\n')
+    b.asked(('dump_core', {'guest': 'web1', 'file': f'{b.folder}/web1.core', 'live': True, 'for_crash': True}))
+    equal(json.loads(b.run('dump-core', '--json', 'web1', '/x/web1.core')), b.manager.methods['dump_core'])
+    b.manager.methods['dump_core'] = lambda p: raise_(Refused('cannot-write', 'cannot write /x/web1.core: No space left on device', 28))
+    b.run('dump-core', 'web1', status=1, err='lodge: web1: cannot write /x/web1.core: No space left on device\n')
+    b.run('dump-core', status=2, err=re.compile('^lodge dump-core: '))
+
+
+@test
+def autostart(b):
+    created = []
+
+    def create(params):
+        name = params['definition']['name']
+        created.append(name)
+        if name == 'runs':
+            raise Refused('name-taken', 'a guest called runs is running (domain 1)', 17)
+        if name == 'db':
+            raise Refused('name-taken', 'a guest called db is kept down', 17)
+        if name == 'twice' and created.count(name) == 1:
+            raise Raw(b'')      # the manager is killed
+        if name == 'large':
+            raise Refused('no-memory', 'not enough', 12)
+        return {'domid': 7, 'uuid': UUID, 'name': name}
+
+    b.manager.methods['create'] = create
+    b.run('autostart', out='')       # there is no such folder
+    for name in 'first', 'twice', 'runs', 'db', 'large', 'last', 'not':
+        b.write(f'etc/vm/{name}', f"name = '{name}'\nkernel = 'k-{name}'\nmemory = 4\n")
+    auto = b.folder / 'etc/auto'
+    auto.mkdir()
+    for link, name in {'10-first': 'first', '2-twice': 'twice', '3': 'none', '4': 'runs', '5': 'db', '6': 'large', '7': 'last', '8~': 'not',
+                       '.9': 'not', 'x.dpkg-old': 'not'}.items():
+        (auto / link).symlink_to(f'../vm/{name}')
+    b.write('etc/auto/65-wrong', 'name = \n')
+    text = f'{auto}/3 leads to no definition: No such file or directory'
+    b.run('autostart', status=4, out='first runs as domain 7\ntwice runs as domain 7\nruns runs already\nlast runs as domain 7\n',
+          err=re.compile(rf'^lodge: 3: {text}\nlodge: db: a guest called db is kept down\nlodge: large: not enough\n'
+                         rf'lodge: {auto}/65-wrong:1: .*\n$'))
+    equal(created, ['first', 'twice', 'twice', 'runs', 'db', 'large', 'last'])
+    # Paths start where the definition is, not where the link is.
+    equal(b.manager.requests[0][1]['definition']['kernel'], str(b.folder / 'etc/vm/k-first'))
+
+
+@test
+def autostop(b):
+    left = {'web1', 'db'}
+    b.manager.methods['list'] = lambda p: {'guests': [g for g in b.find(p) if g.get('name') in left or not g['managed']]}
+
+    def gone(params):
+        left.discard(b.find(params)[0]['name'])
+        return {'reason': 'poweroff'}
+
+    b.manager.methods.update(shutdown=gone, destroy=gone)
+    b.run('autostop', out='web1 has shut down\n')        # db has ended already
+    equal(left, set())
+    equal([r for r in b.manager.requests if r[0] == 'shutdown'],
+          [('shutdown', {'guest': '1', 'no_restart': True, 'wait': True, 'timeout_s': 120})])
+    left.update({'web1', 'db'})
+    b.manager.methods['shutdown'] = lambda p: raise_(Refused('timeout', 'it has not ended', 110))
+    b.run('autostop', '--timeout=3', status=1, out='', err='lodge: web1: it has been destroyed: it has not ended\n')
+    equal(left, set())
+    b.run('autostop', out='')
+    b.run('autostop', 'web1', status=2, err=re.compile('^lodge autostop: '))
 
 
 @test
