@@ -288,6 +288,76 @@ def dump_core(b):
     b.run('dump-core', status=2, err=re.compile('^lodge dump-core: '))
 
 
+STATS = {'lodge': '0.3', 'time_ns': 5, 'machine': {'cpus': 2, 'memory_kib': 3144704, 'free_kib': 2045952}, 'guests': [
+    dict(GUESTS[0], maxmem_kib=-4),
+    dict(GUESTS[1], disks=[{'vdev': 'xvda', 'read_bytes': 1 << 60, 'read_ops': 1, 'written_bytes': 512, 'write_ops': 2}],
+         nics=[{'nic': 0, 'interface': 'vif1.0', 'received_bytes': 10, 'received_packets': 1, 'sent_bytes': 20, 'sent_packets': 2}]),
+    dict(GUESTS[2], kept_down=True, name='d"\\\n'),
+]}
+
+
+@test
+def metrics(b):
+    b.manager.methods['stats'] = STATS
+    text = b.run('metrics')
+    kinds, samples = {}, {}
+    for line in text.splitlines():
+        if line.startswith('# '):
+            _, what, name, rest = line.split(' ', 3)
+            assert (name in kinds) == (what == 'TYPE'), line
+            kinds[name] = rest
+            continue
+        match = re.fullmatch(r'(\w+)(?:\{((?:\w+="(?:[^"\\]|\\["\\n])*",?)*)\})? (\d+(?:\.\d+)?)', line)
+        assert match and match[1] in kinds, line
+        assert kinds[match[1]] == ('counter' if match[1].endswith('_total') else 'gauge'), line
+        assert (match[1], match[2]) not in samples, line
+        samples[match[1], match[2]] = float(match[3])
+    web1 = f'guest="web1",uuid="{UUID}"'
+    for name, labels, value in (
+            ('lodge_machine_memory_free_bytes', None, 2045952 << 10), ('lodge_build_info', 'version="0.3"', 1),
+            ('lodge_guest_cpu_seconds_total', web1, 0.049), ('lodge_guest_memory_bytes', web1, 8 << 20), ('lodge_guest_vcpus', web1, 1),
+            ('lodge_guest_start_time_seconds', web1, 1790000000), ('lodge_guest_state', f'{web1},state="blocked"', 1),
+            ('lodge_guest_state', f'{web1},state="running"', 0), ('lodge_guest_kept_down', web1, 0),
+            ('lodge_guest_info', f'{web1},domid="1",type="pv"', 1), ('lodge_guest_disk_read_bytes_total', f'{web1},device="xvda"', 1 << 60),
+            ('lodge_guest_disk_writes_total', f'{web1},device="xvda"', 2), ('lodge_guest_network_receive_bytes_total', f'{web1},nic="0"', 10),
+            ('lodge_guest_network_transmit_packets_total', f'{web1},nic="0"', 2),
+            ('lodge_guest_kept_down', f'guest="d\\"\\\\\\n",uuid="{UUID}"', 1)):
+        equal((name, labels, samples.get((name, labels))), (name, labels, value))
+    assert not any(n == 'lodge_guest_memory_max_bytes' and 'Domain-0' in l for n, l in samples), 'a limit of Domain 0'
+
+
+@test
+def top(b):
+    def later(seconds, **more):
+        return dict(STATS, time_ns=5 + seconds * 10**9, guests=[{**g, **more} if g.get('name') == 'web1' else g for g in STATS['guests']])
+
+    one = {**STATS['guests'][1]['disks'][0], 'read_bytes': (1 << 60) + 8192, 'written_bytes': 0}
+    two = {'vdev': 'xvdb', 'read_bytes': 2048, 'read_ops': 4, 'written_bytes': 4608, 'write_ops': 1}
+    answers = [STATS, later(4, cpu_time_ns=49000000 + 3 * 10**9, disks=[one, two]), later(8, domid=9, cpu_time_ns=10**12)]
+    calls = []
+
+    def stats(_):
+        calls.append(1)
+        return answers[len(calls) - 1]
+
+    b.manager.methods['stats'] = stats
+    text = b.run('top', '--json', '-d', '0', '-i', '2')
+    first, second = (json.loads(part) for part in re.split(r'(?<=\n\})\n(?=\{)', text.strip()))
+    row = {g['name']: g for g in first['guests']}['web1']
+    equal(first['interval_s'], 4)
+    equal([row[k] for k in ('cpu_percent', 'read_bytes_per_s', 'written_bytes_per_s', 'received_bytes_per_s')], [75, 2560, 1024, 0])
+    # Another domain of that guest: nothing is known of what it did.
+    row = {g['name']: g for g in second['guests']}['web1']
+    equal([row[k] for k in ('domid', 'cpu_percent', 'cpu_time_s')], [9, 0, 1000])
+    calls.clear()
+    lines = b.run('top', '-b', '-d1', '-i1', '-s', 'cpu').splitlines()
+    assert re.match(r'\d\d:\d\d:\d\d  3 domains  2 processors, 75.0 of 200 % used  1998 of 3071 MiB free  by cpu$', lines[0]), lines
+    assert re.match(r'web1 +1 blocked +3\.0 +75\.0 +8 +1 +0B +0B +2\.5K +1\.0K$', lines[2]), lines
+    b.run('top', '-s', 'colour', status=2, err='lodge top: found "colour", expected name, cpu, memory, network or disk; see lodge top --help\n')
+    b.manager.methods['stats'] = lambda p: raise_(Refused('hypervisor', 'no', 5))
+    b.run('top', '-i1', status=1, err='lodge: no\n')
+
+
 @test
 def autostart(b):
     created = []

@@ -93,6 +93,10 @@ const struct verb verbs[] = {
 			{ 'v', "verbose", NULL, "their UUIDs, and why they shut down" },
 		},
 	}, {
+		.name = "metrics", .run = run_metrics, .operands = "",
+		.summary = "figures of the machine and its guests, for Prometheus",
+		.help = "Prints processor time, memory, state, and what disks and networks have moved, of each guest, in Prometheus's text format.",
+	}, {
 		.name = "pause", .run = run_pause, .operands = "GUEST...", .min = 1, .max = ANY,
 		.summary = "stop guests until they are unpaused",
 		.help = "A paused guest keeps its memory and devices, and gets no processor. " GUEST,
@@ -125,6 +129,17 @@ const struct verb verbs[] = {
 		.name = "sysrq", .run = run_sysrq, .operands = "GUEST KEY", .min = 2, .max = 2,
 		.summary = "press a magic SysRq key of a guest's kernel",
 		.help = "KEY is one character; what it does is for the guest's kernel to say (h: help, s: sync, b: reboot at once). " GUEST,
+	}, {
+		.name = "top", .run = run_top, .operands = "", .prints = true,
+		.summary = "who uses how much of the machine",
+		.help = "Processors, memory, networks and disks of all guests, again and again. On a terminal, keys choose what is at the top, and\n"
+			"q ends it. CPU(%) is of one processor; networks and disks are in bytes per second, as the guest sees it.",
+		.options = {
+			{ 'b', "batch", NULL, "one table after another, as without a terminal" },
+			{ 'd', "delay", "SECONDS", "time between two tables (3)" },
+			{ 'i', "iterations", "NUMBER", "end after this many; 0 or none: go on" },
+			{ 's', "sort", "COLUMN", "name, cpu, memory, network or disk" },
+		},
 	}, {
 		.name = "unpause", .run = run_unpause, .operands = "GUEST...", .min = 1, .max = ANY,
 		.summary = "let paused guests run",

@@ -19,6 +19,7 @@ const struct method methods[] = {
 	{ "vcpu_list", method_vcpu_list, "guest:any" },
 	{ "dmesg", method_dmesg, "clear:bool" },
 	{ "debug_keys", method_debug_keys, "!keys:string" },
+	{ "stats", method_stats, "guest:any" },
 	{ "sysrq", method_sysrq, "!guest:any !key:string" },
 	{ "uptime", method_uptime, "guest:any" },
 };
