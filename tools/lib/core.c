@@ -171,7 +171,7 @@ static int find_segments(struct dump *d)
 	if (d->nvcpus)
 		rc = core_segments_find(&d->pages, d->vcpus[0].ctrlreg[3] / HV_PAGE_SIZE, read_page, d, &d->segments);
 	if (!rc && d->segments.incomplete && d->in->progress)
-		d->in->progress("the guest's page tables are too many: gdb will not see all of its memory", d->in->ctx);
+		d->in->progress("the guest's memory is in too many pieces: gdb will not see all of them", d->in->ctx);
 	return rc ? core_file_error(&d->file, -rc, d->e) : 0;
 }
 

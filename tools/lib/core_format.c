@@ -208,7 +208,7 @@ void *core_format_finish(struct core_format *f, const struct core_segments *s, b
 	}
 	*e = (Elf64_Ehdr){
 		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT, ELFOSABI_SYSV },
-		.e_type = ET_CORE, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_phoff = f->end, .e_shoff = sizeof(*e),
+		.e_type = ET_CORE, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_phoff = for_crash ? 0 : f->end, .e_shoff = sizeof(*e),
 		.e_ehsize = sizeof(*e), .e_phentsize = sizeof(*p), .e_phnum = for_crash ? 0 : (uint16_t)(s->n + 1),
 		.e_shentsize = sizeof(Elf64_Shdr), .e_shnum = SECTIONS, .e_shstrndx = NAMES,
 	};

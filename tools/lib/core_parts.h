@@ -39,7 +39,7 @@ struct core_segment {
 struct core_segments {
 	struct core_segment *s;
 	size_t n;
-	bool incomplete;		/* there were more than CORE_SEGMENTS_MAX, or tables without end */
+	bool incomplete;		/* there are more than CORE_SEGMENTS_MAX */
 };
 
 /*

@@ -3,8 +3,8 @@
  * Core dumps: a guest's memory by virtual addresses, from its page tables.
  *
  * The tables are the guest's, and it may have made them so that a walk never ends: one table of zeroes under all 2^27 entries of
- * the levels above is enough. So the number of tables looked at is bounded by twice the pages there are; an ordinary kernel uses
- * each table once, but for a few that it shares.
+ * the levels above is enough. So each is looked at in a few of its places only. Linux has its image and the beginning of its map of
+ * all memory in the same tables, each of which it must be possible to read; and one that fills a gigabyte with one page.
  */
 #include <errno.h>
 #include <lib/core_parts.h>
@@ -14,13 +14,15 @@
 #define PRESENT		1UL
 #define LARGE		0x80UL		/* PV guests have none */
 #define FRAME_MASK	0xffffffffff000UL
+#define PLACES_MAX	4		/* in which a table counts */
 
 struct walk {
 	const struct core_pages *p;
 	int (*read_page)(size_t index, uint64_t *table, void *ctx);
 	void *ctx;
 	struct core_segments *out;
-	size_t room, tables_left;
+	size_t room;
+	uint8_t *places;		/* of each page: as how many tables it has been looked at */
 };
 
 static int add(struct walk *w, uint64_t va, size_t index)
@@ -83,17 +85,18 @@ static int walk_table(struct walk *w, uint64_t mfn, int level, uint64_t base)
 
 	if (index < 0)
 		return 0;		/* the hypervisor's, or somebody else's */
-	if (!w->tables_left--) {
-		w->tables_left = 0;
-		w->out->incomplete = true;
+	if (w->places[index] == PLACES_MAX)
 		return 0;
-	}
+	w->places[index]++;
 	rc = w->read_page((size_t)index, table, w->ctx);
 	if (rc)
 		return rc;
 	if (level < 4)
 		return walk_entries(w, table, level, base, 0, ENTRIES);
-	rc = walk_entries(w, table, level, base, ENTRIES / 2, ENTRIES);
+	/* The kernel's image first, then the rest of its half: should there be too much. */
+	rc = walk_entries(w, table, level, base, ENTRIES - 1, ENTRIES);
+	if (!rc)
+		rc = walk_entries(w, table, level, base, ENTRIES / 2, ENTRIES - 1);
 	return rc ? rc : walk_entries(w, table, level, base, 0, ENTRIES / 2);
 }
 
@@ -107,12 +110,14 @@ static int compare_va(const void *a, const void *b)
 int core_segments_find(const struct core_pages *p, uint64_t l4_mfn, int (*read_page)(size_t index, uint64_t *table, void *ctx),
 		       void *ctx, struct core_segments *out)
 {
-	struct walk w = { .p = p, .read_page = read_page, .ctx = ctx, .out = out, .tables_left = 2 * p->n };
-
+	struct walk w = { .p = p, .read_page = read_page, .ctx = ctx, .out = out, .places = calloc(p->n + 1, 1) };
 	int rc;
 
 	*out = (struct core_segments){ 0 };
+	if (!w.places)
+		return -ENOMEM;
 	rc = walk_table(&w, l4_mfn, 4, 0);
+	free(w.places);
 	if (out->n)
 		qsort(out->s, out->n, sizeof(*out->s), compare_va);
 	return rc;
