@@ -363,7 +363,7 @@ def with_domain0(t):
     check_equal(m.wait_event('SHUTDOWN', 120)['reason'], 'guest-shutdown', 'reason of the shutdown')
     m.wait_exit(60)
     said = subprocess.run(['/usr/sbin/debugfs', '-R', 'cat /store.txt', disk.path], capture_output=True, text=True, check=True).stdout
-    check('The system is going down' in said and 'reboot: Power down' in said, f"the end of the guest's console: {said[-500:]!r}")
+    check('Requesting system poweroff' in said and 'guest store ended' in said, f"the end of the guest's console: {said[-500:]!r}")
 
 
 @test(timeout=400)
