@@ -148,18 +148,12 @@ static bool obey(struct top *t, char key)
 static bool wait_round(struct top *t)
 {
 	struct pollfd p = { .fd = t->screen ? STDIN_FILENO : -1, .events = POLLIN };
-	char keys[32];
-	ssize_t n;
+	char key;
 
 	if (poll(&p, 1, (int)t->delay_s * 1000) <= 0 || !p.revents)
 		return true;
-	n = read(STDIN_FILENO, keys, sizeof(keys));
-	if (n <= 0)
-		return false;		/* the terminal has gone */
-	for (ssize_t i = 0; i < n; i++)
-		if (!obey(t, keys[i]))
-			return false;
-	return true;
+	/* One at a time: what is typed behind q is for others. None: the terminal has gone. */
+	return read(STDIN_FILENO, &key, 1) == 1 && obey(t, key);
 }
 
 static enum status run(struct top *t)
