@@ -80,6 +80,9 @@ static void do_domctl(struct xen_domctl *op)
 	case XEN_DOMCTL_setvcpucontext:
 		context = **(vcpu_guest_context_t **)&op->u.vcpucontext.ctxt;
 		break;
+	case XEN_DOMCTL_getvcpucontext:
+		**(vcpu_guest_context_t **)&op->u.vcpucontext.ctxt = context;
+		break;
 	}
 	domctl = *op;
 }
@@ -262,6 +265,11 @@ TEST(scheduler_and_context)
 	CHECK(domctl.u.scheduler_op.u.credit2.weight == 512 && domctl.u.scheduler_op.u.credit2.cap == 50);
 	CHECK_EQ(hv_vcpu_set_context(&hv, 5, 0, &ctx), 0);
 	CHECK_EQ(context.user_regs.rip, 0x1234);
+	context.user_regs.rsp = 0x5678;
+	CHECK_EQ(hv_vcpu_get_context(&hv, 5, 3, &ctx), 0);
+	CHECK_EQ(domctl.domain, 5);
+	CHECK_EQ(domctl.u.vcpucontext.vcpu, 3);
+	CHECK_EQ(ctx.user_regs.rsp, 0x5678);
 	end();
 }
 

@@ -31,6 +31,8 @@ TEST(defaults)
 	CHECK(c.network && c.nat && !c.address && !c.persistent_grants);
 	CHECK_STR(c.bridge, "lodge0");
 	CHECK_EQ(c.prefix, 22);
+	CHECK_STR(c.dump_folder, "/var/lib/lodge/dump");
+	CHECK(!c.dump_for_crash);
 }
 
 TEST(all_settings)
@@ -45,6 +47,11 @@ TEST(all_settings)
 	CHECK_STR(c.domain, "example.org");
 	CHECK(!c.nat);
 	CHECK_STR(c.resolv_conf, "");
+	CHECK_EQ(parse(&c, "dump_folder = /srv/cores\ndump_for = crash", &e), 0);
+	CHECK_STR(c.dump_folder, "/srv/cores");
+	CHECK(c.dump_for_crash);
+	CHECK_EQ(parse(&c, "dump_for = gdb", &e), 0);
+	CHECK(!c.dump_for_crash);
 	CHECK_EQ(parse(&c, "persistent_grants = yes", &e), 0);
 	CHECK(c.persistent_grants);
 	CHECK_EQ(parse(&c, "network=10.5.4.0/24", &e), 0);	/* the network: Domain 0 is its first */
@@ -57,7 +64,7 @@ TEST(wrong_settings)
 {
 	static const char *const wrong[] = {
 		"network=10.0.0.1", "network=10.0.0.1/8", "network=10.0.0.1/33", "network=x/22", "network=10.0.0.255/24", "network=10.0.0.1/2x",
-		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "persistent_grants=2", "domain=-x", "domain=a b", "resolv_conf=etc",
+		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "persistent_grants=2", "dump_folder=cores", "dump_for=lldb", "domain=-x", "domain=a b", "resolv_conf=etc",
 		"unknown=1", "no equals sign",
 	};
 	struct conf c;

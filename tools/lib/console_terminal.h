@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A terminal in raw mode that is restored on every way out. Private to console.c. */
+/* A terminal in raw mode that is restored on every way out. For console.c and lodge top. */
 #ifndef TOOLS_LIB_CONSOLE_TERMINAL_H
 #define TOOLS_LIB_CONSOLE_TERMINAL_H
 

@@ -244,10 +244,6 @@ static int set_action(struct reader *r, const struct setting *s)
 		action = guest_action_find(strcmp(text, "rename_restart") == 0 ? "rename-restart" : text);
 	if (action < 0)
 		return wrong(r, s, &s->value, "destroy, restart, preserve, rename-restart, coredump-destroy or coredump-restart");
-	if (action == ACTION_COREDUMP_DESTROY || action == ACTION_COREDUMP_RESTART)
-		value_warn(&r->warn, &s->value, "not-supported",
-			"%s: core dumps are not supported yet: none is written, and %s means %s", s->key, text,
-			text + strlen("coredump-"));
 	if (strcmp(s->key, "on_poweroff") == 0)
 		r->d->on_poweroff = (enum guest_action)action;
 	else if (strcmp(s->key, "on_reboot") == 0)

@@ -67,6 +67,8 @@ int hv_vcpu_info(struct hv *hv, uint16_t domid, uint32_t vcpu, struct xen_domctl
 int hv_vcpu_set_affinity(struct hv *hv, uint16_t domid, uint32_t vcpu, const uint8_t *hard, const uint8_t *soft, size_t nbits);
 int hv_vcpu_get_affinity(struct hv *hv, uint16_t domid, uint32_t vcpu, uint8_t *hard, uint8_t *soft, size_t nbits);
 int hv_vcpu_set_context(struct hv *hv, uint16_t domid, uint32_t vcpu, const vcpu_guest_context_t *ctx);
+/* -ESRCH: no such vCPU; -ENODATA: it has never been started. */
+int hv_vcpu_get_context(struct hv *hv, uint16_t domid, uint32_t vcpu, vcpu_guest_context_t *ctx);
 /* weight 1..65535 (default 256), cap in percent of one processor, 0: none. */
 int hv_domain_set_sched(struct hv *hv, uint16_t domid, uint16_t weight, uint16_t cap);
 /* An event channel that remote_domid may bind, allocated in domid. */

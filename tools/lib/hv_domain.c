@@ -173,9 +173,10 @@ int hv_vcpu_get_affinity(struct hv *hv, uint16_t domid, uint32_t vcpu, uint8_t *
 	return affinity(hv, XEN_DOMCTL_getvcpuaffinity, domid, vcpu, hard, soft, nbits);
 }
 
-int hv_vcpu_set_context(struct hv *hv, uint16_t domid, uint32_t vcpu, const vcpu_guest_context_t *ctx)
+/* Registers in or out. */
+static int context(struct hv *hv, uint32_t cmd, uint16_t domid, uint32_t vcpu, vcpu_guest_context_t *ctx)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpucontext, .domain = domid };
+	struct xen_domctl op = { .cmd = cmd, .domain = domid };
 	vcpu_guest_context_t *buf = hv_buffer(hv, sizeof(*buf));
 	int rc;
 
@@ -185,8 +186,21 @@ int hv_vcpu_set_context(struct hv *hv, uint16_t domid, uint32_t vcpu, const vcpu
 	op.u.vcpucontext.vcpu = vcpu;
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, buf);
 	rc = hv_domctl(hv, &op);
+	*ctx = *buf;
 	hv_buffer_free(hv, buf, sizeof(*buf));
 	return rc;
+}
+
+int hv_vcpu_set_context(struct hv *hv, uint16_t domid, uint32_t vcpu, const vcpu_guest_context_t *ctx)
+{
+	vcpu_guest_context_t copy = *ctx;
+
+	return context(hv, XEN_DOMCTL_setvcpucontext, domid, vcpu, &copy);
+}
+
+int hv_vcpu_get_context(struct hv *hv, uint16_t domid, uint32_t vcpu, vcpu_guest_context_t *ctx)
+{
+	return context(hv, XEN_DOMCTL_getvcpucontext, domid, vcpu, ctx);
 }
 
 int hv_domain_set_sched(struct hv *hv, uint16_t domid, uint16_t weight, uint16_t cap)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void warn(const struct err *warning, void *quiet)
+void say_warning(const struct err *warning, void *quiet)
 {
 	if (*(const bool *)quiet)
 		return;
@@ -46,7 +46,7 @@ static enum status load(const struct args *a, struct definition **d)
 			return usage_error(a->verb, "found \"%.80s\", expected KEY=VALUE", a->operands[i]);
 	if (definition_find(what, &path, &e))
 		return say_error(NULL, &e);
-	rc = definition_load(path, a->operands + first, (size_t)(a->noperands - first), warn, &quiet, d, &e);
+	rc = definition_load(path, a->operands + first, (size_t)(a->noperands - first), say_warning, &quiet, d, &e);
 	free(path);
 	return rc ? say_error(NULL, &e) : OK;
 }

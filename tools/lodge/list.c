@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NS_PER_S	1e9
 
@@ -61,8 +62,23 @@ static void print_guest(const json_t *g, bool verbose)
 		(long long)integer_of(g, "memory_kib") >> 10, (long long)integer_of(g, "vcpus"), string_of(g, "flags"),
 		json_number_value(json_object_get(g, "cpu_time_ns")) / NS_PER_S);
 	if (verbose)
-		printf(" %-36s %s", string_of(g, "uuid"), *reason ? reason : "-");
+		printf(" %-36s %s%s", string_of(g, "uuid"), *reason ? reason : "-",
+			json_is_true(json_object_get(g, "kept_down")) ? ", kept down" : "");
 	putchar('\n');
+}
+
+/* For people only: scripts know the table, and have kept_down in the JSON. */
+static void say_kept_down(const json_t *guests)
+{
+	const json_t *g;
+	char name[128];
+	size_t i;
+
+	fflush(stdout);
+	json_array_foreach(guests, i, g)
+		if (json_is_true(json_object_get(g, "kept_down")))
+			fprintf(stderr, "lodge: %s: it ended again and again, soon after its start, and is kept down: lodge destroy removes it\n",
+				name_of(g, name, sizeof(name)));
 }
 
 enum status run_list(const struct args *a)
@@ -82,6 +98,8 @@ enum status run_list(const struct args *a)
 		args_set(a, 'v') ? "   UUID                                 Reason" : "");
 	json_array_foreach(json_object_get(answer, "guests"), i, g)
 		print_guest(g, args_set(a, 'v'));
+	if (isatty(STDOUT_FILENO))
+		say_kept_down(json_object_get(answer, "guests"));
 	json_decref(answer);
 	return status;
 }

@@ -77,6 +77,8 @@ void manager_close(void);
 /* "lodge: SUBJECT: …" on standard error, for the one cause; subject may be NULL. The status that goes with it. */
 enum status say_error(const char *subject, const struct err *e);
 void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...);
+/* A definition's warning, on standard error; quiet: a bool. For definition_load(). */
+void say_warning(const struct err *warning, void *quiet);
 /* JSON for a reader of standard output; the reference is taken over. FAILED (and a message) when it is NULL. */
 enum status print_json(json_t *json);
 /* Text from elsewhere, without control characters that could steer a terminal. */
@@ -91,6 +93,8 @@ json_int_t integer_of(const json_t *object, const char *key);
 const char *name_of(const json_t *guest, char *buf, size_t size);
 
 /* --- verbs --- */
+enum status run_autostart(const struct args *a);
+enum status run_autostop(const struct args *a);
 enum status run_console(const struct args *a);
 enum status run_create(const struct args *a);
 enum status run_debug_keys(const struct args *a);
@@ -98,14 +102,17 @@ enum status run_destroy(const struct args *a);
 enum status run_dmesg(const struct args *a);
 enum status run_domid(const struct args *a);
 enum status run_domname(const struct args *a);
+enum status run_dump_core(const struct args *a);
 enum status run_help(const struct args *a);
 enum status run_info(const struct args *a);
 enum status run_list(const struct args *a);
+enum status run_metrics(const struct args *a);
 enum status run_pause(const struct args *a);
 enum status run_reboot(const struct args *a);
 enum status run_rename(const struct args *a);
 enum status run_shutdown(const struct args *a);
 enum status run_sysrq(const struct args *a);
+enum status run_top(const struct args *a);
 enum status run_unpause(const struct args *a);
 enum status run_uptime(const struct args *a);
 enum status run_vcpu_list(const struct args *a);

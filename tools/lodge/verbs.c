@@ -7,6 +7,17 @@
 
 const struct verb verbs[] = {
 	{
+		.name = "autostart", .run = run_autostart, .operands = "",
+		.summary = "start the guests of /etc/xen/auto",
+		.help = "Each file there, mostly a link to a definition, is a guest; they are started in alphabetical order. For the start of\n"
+			"Domain 0. What runs already is left alone; when one cannot be started, the others are.",
+	}, {
+		.name = "autostop", .run = run_autostop, .operands = "",
+		.summary = "shut down all guests, for good",
+		.help = "All guests that Lodge has made are asked to shut down, whatever their definitions say of what follows. Those that have not\n"
+			"within the time are destroyed. For the end of Domain 0.",
+		.options = { { OPT_TIMEOUT, "timeout", "SECONDS", "destroy those that still run after this time (120)" } },
+	}, {
 		.name = "console", .run = run_console, .operands = "GUEST", .min = 1, .max = 1,
 		.summary = "attach to a guest's console",
 		.help = "Shows what the guest has written before, then what it writes, and gives it what is typed.\nCtrl-] detaches. " GUEST,
@@ -55,6 +66,16 @@ const struct verb verbs[] = {
 		.summary = "the name of a guest",
 		.help = "Prints the name. " GUEST,
 	}, {
+		.name = "dump-core", .run = run_dump_core, .operands = "GUEST [FILE]", .min = 1, .max = 2, .prints = true,
+		.summary = "a guest's memory and registers, for a debugger",
+		.help = "Writes a core file that gdb opens, or crash. FILE must not exist; without it, the file is made in the manager's folder,\n"
+			"/var/lib/lodge/dump. The guest is paused meanwhile. " GUEST,
+		.options = {
+			{ 'l', "live", NULL, "let it run on; the file is then no picture of one moment" },
+			{ 'c', "for-crash", NULL, "for crash, not for gdb" },
+			{ 'L', NULL, NULL, NULL },
+		},
+	}, {
 		.name = "help", .run = run_help, .operands = "[VERB]", .max = 1, .prints = true,
 		.summary = "what lodge can do",
 		.help = "Prints the list of verbs, or the help of one.",
@@ -71,6 +92,10 @@ const struct verb verbs[] = {
 			{ 'l', "long", NULL, "their definitions and devices, as JSON" },
 			{ 'v', "verbose", NULL, "their UUIDs, and why they shut down" },
 		},
+	}, {
+		.name = "metrics", .run = run_metrics, .operands = "",
+		.summary = "figures of the machine and its guests, for Prometheus",
+		.help = "Prints processor time, memory, state, and what disks and networks have moved, of each guest, in Prometheus's text format.",
 	}, {
 		.name = "pause", .run = run_pause, .operands = "GUEST...", .min = 1, .max = ANY,
 		.summary = "stop guests until they are unpaused",
@@ -95,6 +120,7 @@ const struct verb verbs[] = {
 		.help = GUEST,
 		.options = {
 			{ 'a', "all", NULL, "all guests that Lodge has made" },
+			{ 'n', "no-restart", NULL, "for good, whatever their definitions say of their end" },
 			{ 'w', "wait", NULL, "until they have ended" },
 			{ OPT_TIMEOUT, "timeout", "SECONDS", "give up waiting after this time (60)" },
 			{ 'F', NULL, NULL, NULL },
@@ -103,6 +129,17 @@ const struct verb verbs[] = {
 		.name = "sysrq", .run = run_sysrq, .operands = "GUEST KEY", .min = 2, .max = 2,
 		.summary = "press a magic SysRq key of a guest's kernel",
 		.help = "KEY is one character; what it does is for the guest's kernel to say (h: help, s: sync, b: reboot at once). " GUEST,
+	}, {
+		.name = "top", .run = run_top, .operands = "", .prints = true,
+		.summary = "who uses how much of the machine",
+		.help = "Processors, memory, networks and disks of all guests, again and again. On a terminal, keys choose what is at the top, and\n"
+			"q ends it. CPU(%) is of one processor; networks and disks are in bytes per second, as the guest sees it.",
+		.options = {
+			{ 'b', "batch", NULL, "one table after another, as without a terminal" },
+			{ 'd', "delay", "SECONDS", "time between two tables (3)" },
+			{ 'i', "iterations", "NUMBER", "end after this many; 0 or none: go on" },
+			{ 's', "sort", "COLUMN", "name, cpu, memory, network or disk" },
+		},
 	}, {
 		.name = "unpause", .run = run_unpause, .operands = "GUEST...", .min = 1, .max = ANY,
 		.summary = "let paused guests run",

@@ -21,6 +21,7 @@ void conf_defaults(struct conf *c)
 		.prefix = PREFIX_DEFAULT,
 		.domain = "lodge.internal",
 		.nat = true,
+		.dump_folder = "/var/lib/lodge/dump",
 		.resolv_conf = "/etc/resolv.conf"};
 }
 
@@ -98,6 +99,20 @@ static int set_nat(struct conf *c, const char *v)
 	return set_bool(&c->nat, v);
 }
 
+static int set_dump_folder(struct conf *c, const char *v)
+{
+	if (*v != '/' || strlen(v) >= sizeof(c->dump_folder))
+		return -EINVAL;
+	snprintf(c->dump_folder, sizeof(c->dump_folder), "%s", v);
+	return 0;
+}
+
+static int set_dump_for(struct conf *c, const char *v)
+{
+	c->dump_for_crash = !strcmp(v, "crash");
+	return c->dump_for_crash || !strcmp(v, "gdb") ? 0 : -EINVAL;
+}
+
 static int set_persistent_grants(struct conf *c, const char *v)
 {
 	return set_bool(&c->persistent_grants, v);
@@ -111,6 +126,8 @@ static const struct setting {
 	{ "network", set_network, "auto, off, or an address with a prefix from 16 to 28, as in 10.5.0.1/22" },
 	{ "bridge", set_bridge, "the name of an interface (at most 15 characters)" },
 	{ "domain", set_domain, "a domain name (at most 63 characters)" },
+	{ "dump_folder", set_dump_folder, "an absolute path" },
+	{ "dump_for", set_dump_for, "gdb or crash" },
 	{ "nat", set_nat, "yes or no" },
 	{ "persistent_grants", set_persistent_grants, "yes or no" },
 	{ "resolv_conf", set_resolv, "an absolute path, or off" },

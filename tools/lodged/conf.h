@@ -17,6 +17,8 @@ struct conf {
 	unsigned int prefix;	/* 16 … 28 */
 	char domain[64];	/* names of guests end in it */
 	bool nat;		/* and forwarding */
+	char dump_folder[256];	/* for the cores of guests that end with coredump-… */
+	bool dump_for_crash;	/* they are for crash; otherwise for gdb */
 	bool persistent_grants;	/* guests copy their disk data to and from pages that stay mapped */
 	char resolv_conf[256];	/* gets Domain 0's own look-ups to the guests' names; "": none */
 };

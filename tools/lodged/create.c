@@ -222,6 +222,19 @@ static int bring_up(struct session *s, struct guest *g, const struct definition 
 	return rc;
 }
 
+/*
+ * From now on its end is followed. One that came before this was announced when nobody looked: whoever acts on announcements leaves
+ * guests alone that are still being made.
+ */
+static void now_runs(struct session *s, struct guest *g)
+{
+	xen_domctl_getdomaininfo_t info;
+
+	registry_set_state(g, GUEST_RUNNING);
+	if (hv_domain_info(s->hv, (uint16_t)g->domid, &info) || info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+		registry_queue(g);
+}
+
 static int bring_up_reserved(struct session *s, struct guest *g, const struct definition *d, bool paused, struct err *e)
 {
 	int rc = memory_reserve(s, d, e);
@@ -252,7 +265,7 @@ int create_guest(struct session *s, const struct definition *d, bool paused, str
 		end_domain(s, g, d);
 		end_forget(s, g);
 	} else {
-		registry_set_state(g, GUEST_RUNNING);
+		now_runs(s, g);
 	}
 	registry_unlock(g);
 	if (rc)
@@ -266,6 +279,8 @@ int create_again(struct session *s, struct guest *g, const struct definition *d,
 {
 	int rc = record_set_state(s->store, g->uuid_text, RECORD_BUILDING);
 
+	if (!rc)
+		rc = record_set_core(s->store, g->uuid_text, NULL);
 	if (rc)
 		return session_store_error(e, rc, "noting that the guest is to start again");
 	registry_set_state(g, GUEST_BUILDING);
@@ -275,6 +290,6 @@ int create_again(struct session *s, struct guest *g, const struct definition *d,
 		return rc;
 	}
 	record_set_again(s->store, g->uuid_text, false);
-	registry_set_state(g, GUEST_RUNNING);
+	now_runs(s, g);
 	return 0;
 }

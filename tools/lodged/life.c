@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <lodged/create.h>
+#include <lodged/dump.h>
 #include <lodged/end.h>
 #include <lodged/life.h>
 #include <lodged/log.h>
@@ -110,17 +111,8 @@ static void run_again(struct session *s, struct guest *g, const struct definitio
 
 static void restart(struct session *s, struct guest *g, const struct definition *d, int reason)
 {
-	int rc;
+	int rc = record_set_again(s->store, g->uuid_text, true);
 
-	if (too_quick(s, g)) {
-		log_line("%s: it has ended %d times in a row less than %d seconds after its start, so that it is not started again",
-			 g->name, QUICK_MAX, QUICK_SECONDS);
-		registry_set_state(g, GUEST_ENDING);
-		registry_set_end(g, reason, false);
-		end_guest(s, g);
-		return;
-	}
-	rc = record_set_again(s->store, g->uuid_text, true);
 	if (!rc)
 		rc = record_set_state(s->store, g->uuid_text, RECORD_ENDING);
 	if (rc)
@@ -133,7 +125,17 @@ static void restart(struct session *s, struct guest *g, const struct definition 
 
 static void preserve(struct session *s, struct guest *g, int reason)
 {
-	record_set_preserved(s->store, g->uuid_text);
+	record_set_preserved(s->store, g->uuid_text, false);
+	registry_set_end(g, reason, true);
+}
+
+/* The last of a row of ends stays to be looked at; who wants to try again destroys it first. */
+static void keep_down(struct session *s, struct guest *g, int reason)
+{
+	log_line("%s: it has ended %d times in a row less than %d seconds after its start: it is not started again, and domain %d "
+		 "stays as it is until `lodge destroy %s`", g->name, QUICK_MAX, QUICK_SECONDS, g->domid, g->name);
+	record_set_preserved(s->store, g->uuid_text, true);
+	registry_set_kept_down(g);
 	registry_set_end(g, reason, true);
 }
 
@@ -179,9 +181,9 @@ static void take_place(struct session *s, const struct definition *d, const uint
 }
 
 /*
- * The domain that has ended stays under another name and UUID, without devices, and a new one takes its place. A manager that
- * is killed on the way leaves two records of which only that with a domain counts, or the old one with the mark `again`, from
- * which its successor goes on.
+ * The domain that has ended stays under another name and UUID, without devices, and a new one takes its place. The domain's UUID
+ * decides what becomes of a manager that is killed on the way: as long as it is the old one, the new record has no domain, is
+ * removed, and all of this is done again; from then on the old record has none, and is to be started because of its mark `again`.
  */
 static void rename_restart(struct session *s, struct guest *g, struct definition *d, int reason)
 {
@@ -204,28 +206,42 @@ static void rename_restart(struct session *s, struct guest *g, struct definition
 	record_set_domid(s->store, g->uuid_text, g->domid);
 	preserve(s, g, reason);
 	record_set_again(s->store, old_text, true);
-	record_set_state(s->store, old_text, RECORD_ENDING);
-	hv_domain_set_handle(s->hv, (uint16_t)g->domid, uuid);
 	nodes_move(s->store, g->domid, old_text, g->uuid_text, g->name);
+	hv_domain_set_handle(s->hv, (uint16_t)g->domid, uuid);
+	record_set_state(s->store, old_text, RECORD_ENDING);
 	log_line("%s: domain %d stays as %s", name, g->domid, g->name);
 	take_place(s, d, old);
+}
+
+static enum guest_action without_restart(enum guest_action action)
+{
+	switch (action) {
+	case ACTION_RESTART:
+	case ACTION_RENAME_RESTART: return ACTION_DESTROY;
+	case ACTION_COREDUMP_RESTART: return ACTION_COREDUMP_DESTROY;
+	default: return action;
+	}
 }
 
 static void act(struct session *s, struct guest *g, struct definition *d, int reason)
 {
 	enum guest_action action = action_for(d, reason);
+	struct record r = { .no_restart = false };
 
+	record_read(s->store, g->uuid_text, &r);
+	if (r.no_restart)
+		action = without_restart(action);
 	log_line("%s: domain %d has ended (%s), which means %s", g->name, g->domid, life_reason(reason), guest_action_name(action));
+	if (action == ACTION_COREDUMP_DESTROY || action == ACTION_COREDUMP_RESTART)
+		dump_end(s, g);
+	if (action != without_restart(action) && too_quick(s, g))
+		return keep_down(s, g, reason);
 	switch (action) {
-	case ACTION_COREDUMP_DESTROY:
 	case ACTION_COREDUMP_RESTART:
-		log_line("%s: no core dump is written: this version cannot do that yet", g->name);
-		if (action == ACTION_COREDUMP_RESTART)
-			return restart(s, g, d, reason);
-		break;
 	case ACTION_RESTART: return restart(s, g, d, reason);
 	case ACTION_RENAME_RESTART: return rename_restart(s, g, d, reason);
 	case ACTION_PRESERVE: return preserve(s, g, reason);
+	case ACTION_COREDUMP_DESTROY:
 	case ACTION_DESTROY: break;
 	}
 	registry_set_state(g, GUEST_ENDING);

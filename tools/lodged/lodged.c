@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <lib/api.h>
 #include <lodged/conf.h>
+#include <lodged/dump.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
 #include <lodged/log.h>
@@ -126,6 +127,7 @@ int main(int argc, char **argv)
 	if (session_open(&s, true, &e))
 		return fail(&e);
 	nodes_init(s.store);
+	dump_init(&conf);
 	lan_start(&conf);
 	/*
 	 * Clients can connect already, and are answered once it is known what there is. To take down a device, one has to hear

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lodged/life.h>
 #include <lodged/methods.h>
+#include <lodged/record.h>
 #include <lodged/target.h>
 #include <poll.h>
 #include <stdio.h>
@@ -112,18 +113,32 @@ static long long patience(const json_t *params)
 	return seconds > WAIT_MAX ? WAIT_MAX : seconds;
 }
 
+/* The note that whatever end it comes to is the last stays only if the guest takes the request. */
+static int ask_once(struct session *s, const struct target *t, const char *request, bool no_restart, struct err *e)
+{
+	int rc = no_restart ? record_set_no_restart(s->store, t->g->uuid_text, true) : 0;
+
+	if (rc)
+		return session_store_error(e, rc, "noting that the guest is not to start again");
+	rc = ask(s, t, "shutdown", request, e);
+	if (rc && no_restart)
+		record_set_no_restart(s->store, t->g->uuid_text, false);
+	return rc;
+}
+
 static int ask_to_end(struct session *s, const json_t *params, const char *request, struct guest_view *after, struct err *e)
 {
+	bool no_restart = json_is_true(json_object_get(params, "no_restart"));
 	long long wait = patience(params);
 	struct guest_view before;
 	struct target t;
-	int rc = target_find_guest(s, params, wait >= 0, &t, e);
+	int rc = target_find_guest(s, params, wait >= 0 || no_restart, &t, e);
 
 	if (rc)
 		return rc;
 	if (t.g)
 		registry_view(t.g, &before);
-	rc = ask(s, &t, "shutdown", request, e);
+	rc = ask_once(s, &t, request, no_restart, e);
 	if (!rc && wait >= 0)
 		rc = await_end(t.g, before.ends, wait, after, e);
 	target_put(&t);

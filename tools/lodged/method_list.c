@@ -60,6 +60,7 @@ static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 {
 	struct guest *g = registry_by_domid(i->domain);
 	char name[256], uuid[UUID_TEXT], flags[7];
+	struct guest_view v = { .kept_down = false };
 	uint64_t started;
 	json_t *j;
 
@@ -71,6 +72,8 @@ static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 		      "memory_kib", (json_int_t)i->tot_pages * PAGE_KIB, "maxmem_kib", (json_int_t)(i->max_pages * PAGE_KIB),
 		      "vcpus", (int)i->nr_online_vcpus, "maxvcpus", (int)vcpu_count(i), "cpu_time_ns", (json_int_t)i->cpu_time,
 		      "managed", g != NULL);
+	if (g)
+		registry_view(g, &v);
 	registry_put(g);
 	if (!j)
 		return NULL;
@@ -79,6 +82,8 @@ static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 		json_object_set_new(j, "name", json_string(name));
 	if (i->flags & XEN_DOMINF_shutdown)
 		json_object_set_new(j, "shutdown_reason", json_string(life_reason(life_reason_of(i))));
+	if (v.kept_down)
+		json_object_set_new(j, "kept_down", json_true());
 	started = start_time(s, uuid);
 	if (started)
 		json_object_set_new(j, "start_time", json_integer((json_int_t)started));

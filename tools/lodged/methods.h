@@ -11,6 +11,10 @@ method_fn method_check, method_create, method_pause, method_unpause, method_dest
 method_fn method_list, method_info, method_vcpu_list, method_uptime;
 /* method_ask.c */
 method_fn method_shutdown, method_reboot, method_sysrq;
+/* dump.c */
+method_fn method_dump_core;
+/* method_stats.c */
+method_fn method_stats;
 /* method_machine.c */
 method_fn method_version, method_dmesg, method_debug_keys;
 

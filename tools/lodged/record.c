@@ -11,6 +11,8 @@
 #define PART_SIZE	2048
 #define PARTS_MAX	512	/* a definition is at most a megabyte */
 
+#define KEPT_DOWN	"kept-down"
+
 static const char *const state_names[] = { "building", "running", "ending" };
 
 /* state NULL: only the definition changes. A node that only we read needs no permissions: what Domain 0 makes is closed to guests. */
@@ -79,9 +81,33 @@ int record_set_quick(struct store *s, const char *uuid, unsigned int quick)
 	return store_write_u64(s, quick, ROOT "/quick", uuid);
 }
 
-int record_set_preserved(struct store *s, const char *uuid)
+int record_set_preserved(struct store *s, const char *uuid, bool kept_down)
 {
-	return store_write(s, "1", ROOT "/preserved", uuid);
+	return store_write(s, kept_down ? KEPT_DOWN : "1", ROOT "/preserved", uuid);
+}
+
+int record_set_no_restart(struct store *s, const char *uuid, bool no_restart)
+{
+	return no_restart ? store_write(s, "1", ROOT "/no_restart", uuid) : store_remove(s, ROOT "/no_restart", uuid);
+}
+
+int record_set_core(struct store *s, const char *uuid, const char *path)
+{
+	return path ? store_write(s, path, ROOT "/core", uuid) : store_remove(s, ROOT "/core", uuid);
+}
+
+char *record_core(struct store *s, const char *uuid)
+{
+	return store_read(s, ROOT "/core", uuid);
+}
+
+static bool equals(struct store *s, const char *uuid, const char *what, const char *value)
+{
+	char *v = store_read(s, ROOT "/%s", uuid, what);
+	bool same = v && !strcmp(v, value);
+
+	free(v);
+	return same;
 }
 
 static bool present(struct store *s, const char *uuid, const char *what)
@@ -110,6 +136,8 @@ int record_read(struct store *s, const char *uuid, struct record *r)
 		r->quick = (unsigned int)n;
 	r->again = present(s, uuid, "again");
 	r->preserved = present(s, uuid, "preserved");
+	r->kept_down = equals(s, uuid, "preserved", KEPT_DOWN);
+	r->no_restart = present(s, uuid, "no_restart");
 	return 0;
 }
 

@@ -14,6 +14,8 @@ struct record {
 	bool again;		/* it is to run again once its domain is gone, or it is being built for that */
 	unsigned int quick;	/* how many times it ended soon after it was started, in a row */
 	bool preserved;		/* its end has been dealt with */
+	bool kept_down;		/* and it was one too many */
+	bool no_restart;	/* its next end is the last, whatever its definition says */
 };
 
 /* The functions return 0 or -errno. */
@@ -24,7 +26,12 @@ int record_set_state(struct store *s, const char *uuid, enum record_state state)
 int record_set_domid(struct store *s, const char *uuid, int domid);
 int record_set_again(struct store *s, const char *uuid, bool again);
 int record_set_quick(struct store *s, const char *uuid, unsigned int quick);
-int record_set_preserved(struct store *s, const char *uuid);
+int record_set_preserved(struct store *s, const char *uuid, bool kept_down);
+int record_set_no_restart(struct store *s, const char *uuid, bool no_restart);
+/* The core file of its end, from before it is written until there is a new domain; NULL: none. */
+int record_set_core(struct store *s, const char *uuid, const char *path);
+/* Allocated; NULL: none. */
+char *record_core(struct store *s, const char *uuid);
 /* -ENOENT: there is none; an unreadable state is RECORD_NONE. */
 int record_read(struct store *s, const char *uuid, struct record *r);
 /* -ENOENT, or -EINVAL when it is no definition. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lib/network.h>
 #include <lodged/devices.h>
+#include <lodged/dump.h>
 #include <lodged/end.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
@@ -106,6 +107,8 @@ static void recover_guest(struct session *s, const struct domains *ds, const cha
 			claim_all(g, d);
 		if (r.preserved)
 			registry_set_end(g, life_reason_of(info), true);
+		if (r.kept_down)
+			registry_set_kept_down(g);
 		registry_queue(g);	/* it may have ended meanwhile */
 	} else if (g) {
 		if (d && r.again)
@@ -188,6 +191,7 @@ int recover(struct session *s, struct err *e)
 		remove_vms(s, &ds, vms);
 		block_sweep(keep_loop, NULL);
 		lan_sweep(keep_mac, NULL);
+		dump_recover(s);
 		free(ds.infos);
 	} else {
 		free(nodes);

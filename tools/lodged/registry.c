@@ -154,8 +154,11 @@ static const char *state_text(const struct guest *g)
 	switch (g->state) {
 	case GUEST_BUILDING: return "is being created";
 	case GUEST_ENDING: return "is ending just now";
-	default: return g->preserved ? "is there, shut down (on_…=preserve)" : "is running";
+	default: break;
 	}
+	if (g->kept_down)
+		return "is kept down, as it has ended again and again (lodge destroy removes it)";
+	return g->preserved ? "is there, shut down (on_…=preserve)" : "is running";
 }
 
 /* Who stands in the way of the name or the UUID; e says so. */
@@ -314,6 +317,14 @@ void registry_set_end(struct guest *g, int reason, bool preserved)
 	pthread_mutex_unlock(&lock);
 }
 
+void registry_set_kept_down(struct guest *g)
+{
+	pthread_mutex_lock(&lock);
+	g->kept_down = true;
+	announce();
+	pthread_mutex_unlock(&lock);
+}
+
 int registry_rename(struct guest *g, const char *name, const uint8_t uuid[16], struct err *e)
 {
 	char *copy = strdup(name);
@@ -365,6 +376,7 @@ void registry_view(struct guest *g, struct guest_view *v)
 	v->reason = g->reason;
 	v->state = g->state;
 	v->preserved = g->preserved;
+	v->kept_down = g->kept_down;
 	v->ends = g->ends;
 	pthread_mutex_unlock(&lock);
 }

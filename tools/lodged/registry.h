@@ -26,6 +26,7 @@ struct guest {			/* all under the registry's lock */
 	enum guest_state state;
 	bool busy;		/* a thread has it to itself: registry_lock() */
 	bool preserved;		/* its end has been dealt with; the domain stays */
+	bool kept_down;		/* because it has ended too often, too soon */
 	bool queued;		/* for the life-cycle threads */
 	int reason;		/* SHUTDOWN_* of its last end; -1: none yet */
 	unsigned int ends;	/* how often it has ended */
@@ -76,6 +77,7 @@ void registry_unlock(struct guest *g);
 void registry_set_domid(struct guest *g, int domid);
 void registry_set_state(struct guest *g, enum guest_state state);
 void registry_set_end(struct guest *g, int reason, bool preserved);
+void registry_set_kept_down(struct guest *g);
 int registry_rename(struct guest *g, const char *name, const uint8_t uuid[16], struct err *e);
 void registry_remove(struct guest *g);
 
@@ -84,7 +86,7 @@ struct guest_view {
 	char name[256], uuid_text[UUID_TEXT];
 	int domid, reason;
 	enum guest_state state;
-	bool preserved;
+	bool preserved, kept_down;
 	unsigned int ends;
 };
 void registry_view(struct guest *g, struct guest_view *v);

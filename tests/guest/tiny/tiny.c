@@ -112,7 +112,7 @@ static bool obey(const char *word)
 		unsigned reason;
 	} ends[] = {
 		{ "poweroff", SHUTDOWN_poweroff }, { "halt", SHUTDOWN_poweroff }, { "reboot", SHUTDOWN_reboot },
-		{ "suspend", SHUTDOWN_suspend }, { "crash", SHUTDOWN_crash },
+		{ "suspend", SHUTDOWN_suspend }, { "crash", SHUTDOWN_crash }, { "watchdog", SHUTDOWN_watchdog },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ends); i++)
