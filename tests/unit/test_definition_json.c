@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: definitions as JSON, there and back. */
-/* sources: tools/lib/definition.c tools/lib/definition_check.c tools/lib/definition_complete.c tools/lib/definition_cpus.c tools/lib/definition_disk.c tools/lib/definition_json.c tools/lib/definition_nic.c tools/lib/definition_parse.c tools/lib/definition_syntax.c tools/lib/definition_value.c tools/lib/err.c */
+/* sources: tools/lib/definition.c tools/lib/definition_check.c tools/lib/definition_complete.c tools/lib/definition_cpus.c tools/lib/definition_disk.c tools/lib/definition_item.c tools/lib/definition_json.c tools/lib/definition_nic.c tools/lib/definition_parse.c tools/lib/definition_syntax.c tools/lib/definition_text.c tools/lib/definition_value.c tools/lib/err.c */
 /* libs: -ljansson -luuid */
 #include "test.h"
 #include "definition_try.h"
@@ -124,4 +124,72 @@ TEST(line_of_a_device)
 	CHECK_EQ(definition_from_json(json, &d, &error), -22);
 	CHECK_STR(error.text, "the definition is not an object");
 	json_decref(json);
+}
+
+TEST(text_is_read_again)
+{
+	static const char text[] =
+		"name = \"web1\"\nuuid = \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"\ntype = \"pv\"\nkernel = \"/k\"\nramdisk = \"/r\"\n"
+		"cmdline = \"a \\\"b\\\" \\\\ \\t\"\nmemory = 64\nmaxmem = 128\nvcpus = 2\nmaxvcpus = 4\ncpus = [\n\t\"0\",\n\t\"all\",\n]\n"
+		"cpu_weight = 5\ncap = 7\ndisk = [\n\t\"format=raw,vdev=xvda,access=rw,target=/a,b\",\n\t\"vdev=hdc,access=ro,devtype=cdrom\",\n"
+		"\t\"format=raw,vdev=xvdd,access=rw!,script=block-nbd,target=x\",\n]\n"
+		"vif = [\n\t\"mac=00:16:3e:01:02:03,bridge=b,ip=10.0.0.1,script=s,vifname=v,model=m,rate=1000000B/s@50000us\",\n\t\"devid=7\",\n\t\"\",\n]\n"
+		"on_poweroff = \"preserve\"\non_reboot = \"destroy\"\non_crash = \"restart\"\non_watchdog = \"preserve\"\n";
+	struct definition *d = good(text);
+	char *again;
+
+	if (!d)
+		return;
+	CHECK_STR(warnings, "");
+	CHECK_EQ(d->nics[2].devid, 8);
+	again = definition_to_text(d);
+	CHECK_STR(again, text);
+	free(again);
+	d->memory_kib++;	/* a file has MiB alone */
+	again = definition_to_text(d);
+	CHECK(again && strstr(again, "memory = 65\n"));
+	free(again);
+	definition_free(d);
+}
+
+TEST(numbers_of_interfaces)
+{
+	struct definition *d = good("name='t';kernel='/k';memory=64;vif=['devid=2','','devid=9','']");
+
+	CHECK_EQ(d->nics[1].devid, 3);
+	CHECK_EQ(d->nics[3].devid, 10);
+	definition_remove_nic(d, 0);
+	CHECK_EQ(d->nnics, 3);
+	CHECK_EQ(definition_complete(d, &error), 0);
+	CHECK_EQ(d->nics[0].devid, 3);
+	definition_free(d);
+	from("\"nics\": [{\"devid\": 3}, {\"devid\": 3}]", "vif: found devid=3 behind 3, expected numbers that rise, at most 1023");
+	from("\"nics\": [{\"devid\": 1024}]", "vif: found devid=1024, expected at most 1023");
+	from("\"nics\": [{\"devid\": 1023}, {}]", "vif: found devid=1024 behind 1023, expected numbers that rise, at most 1023");
+}
+
+TEST(items_of_the_command_line)
+{
+	json_t *json = NULL;
+	char *text;
+
+	warnings[0] = 0;
+	CHECK_EQ(definition_disk_item("phy:/dev/x,xvdb,r", note_warning, NULL, &json, &error), 0);
+	text = json_dumps(json, JSON_COMPACT);
+	CHECK_STR(text, "{\"target\":\"/dev/x\",\"vdev\":\"xvdb\",\"format\":\"raw\",\"readonly\":true}");
+	free(text);
+	json_decref(json);
+	CHECK_EQ(definition_nic_item("bridge=b,vlan=3", note_warning, NULL, &json, &error), 0);
+	text = json_dumps(json, JSON_COMPACT);
+	CHECK_STR(text, "{\"bridge\":\"b\"}");
+	CHECK_STR(warnings, "command line: vif \"bridge=b,vlan=3\": vlan is not used\n");
+	free(text);
+	json_decref(json);
+	CHECK_EQ(definition_nic_item("", note_warning, NULL, &json, &error), 0);
+	CHECK_EQ(json_object_size(json), 0);
+	json_decref(json);
+	CHECK_EQ(definition_disk_item("/x", note_warning, NULL, &json, &error), -22);
+	CHECK_STR(error.file, "command line");
+	CHECK_EQ(definition_nic_item("bridge", note_warning, NULL, &json, &error), -22);
+	CHECK_STR(error.text, "vif \"bridge\": found \"bridge\", expected key=value with commas between them");
 }

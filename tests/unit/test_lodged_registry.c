@@ -143,7 +143,7 @@ static struct claim_key disk(uint64_t dev, uint64_t whole)
 {
 	struct block_id id = { .dev = dev, .whole = whole };
 
-	return claim_disk_key(&id);
+	return claim_disk_key(&id, 0);
 }
 
 static int claim(struct guest *g, struct claim_key key, enum claim_mode mode, struct err *e)
@@ -196,7 +196,7 @@ TEST(a_partition_and_its_disk)
 TEST(mac_addresses)
 {
 	static const uint8_t mac[6] = { 0, 0x16, 0x3e, 1, 2, 3 };
-	struct claim_key key = claim_mac_key(mac);
+	struct claim_key key = claim_mac_key(mac, 0);
 	struct guest *a = running("a", uuid1, 1);
 	struct err e;
 
@@ -206,6 +206,33 @@ TEST(mac_addresses)
 	CHECK_EQ(registry_claim(a, true, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);	/* not in its own way */
 	gone(a);
 	CHECK_EQ(registry_claim(NULL, false, &key, CLAIM_WRITE, "00:16:3e:01:02:03", &e), 0);
+}
+
+/* What one device has goes with it, and what another has stays. */
+TEST(claims_of_one_device)
+{
+	struct guest *a = running("a", uuid1, 1), *b = running("b", uuid2, 2);
+	static const uint8_t mac[6] = { 0, 0x16, 0x3e, 1, 2, 3 };
+	struct claim_key one = disk(81, 80), two = disk(90, 90), nic = claim_mac_key(mac, 1);
+	struct err e;
+
+	one.device = 1;
+	two.device = 2;
+	CHECK_EQ(claim(a, one, CLAIM_WRITE, &e), 0);
+	CHECK_EQ(claim(a, two, CLAIM_WRITE, &e), 0);
+	CHECK_EQ(registry_claim(a, true, &nic, CLAIM_WRITE, "mac", &e), 0);
+	registry_unclaim_device(a, CLAIM_DISK, 1);
+	CHECK_EQ(claim(NULL, disk(80, 80), CLAIM_WRITE, &e), 0);
+	CHECK_EQ(claim(NULL, disk(90, 90), CLAIM_WRITE, &e), -EBUSY);
+	CHECK_EQ(registry_claim(NULL, false, &nic, CLAIM_WRITE, "mac", &e), -EADDRINUSE);
+	CHECK_EQ(claim(b, disk(81, 80), CLAIM_WRITE, &e), 0);
+	registry_unclaim_device(a, CLAIM_MAC, 1);
+	CHECK_EQ(registry_claim(NULL, false, &nic, CLAIM_WRITE, "mac", &e), 0);
+	registry_unclaim_device(a, CLAIM_DISK, 7);	/* has nothing */
+	CHECK_EQ(claim(NULL, disk(90, 90), CLAIM_WRITE, &e), -EBUSY);
+	gone(a);
+	CHECK_EQ(claim(NULL, disk(90, 90), CLAIM_WRITE, &e), 0);
+	gone(b);
 }
 
 /* --- the queue --- */

@@ -38,6 +38,35 @@ int guest_type_find(const char *name) { return find_name(type_names, COUNT(type_
 int guest_action_find(const char *name) { return find_name(action_names, COUNT(action_names), name); }
 int disk_format_find(const char *name) { return find_name(format_names, COUNT(format_names), name); }
 
+static void disk_free(struct disk *k)
+{
+	free(k->target);
+	free(k->vdev);
+	free(k->script);
+}
+
+static void nic_free(struct nic *n)
+{
+	free(n->mac);
+	free(n->bridge);
+	free(n->ip);
+	free(n->script);
+	free(n->vifname);
+	free(n->model);
+}
+
+void definition_remove_disk(struct definition *d, size_t i)
+{
+	disk_free(&d->disks[i]);
+	memmove(&d->disks[i], &d->disks[i + 1], (--d->ndisks - i) * sizeof(*d->disks));
+}
+
+void definition_remove_nic(struct definition *d, size_t i)
+{
+	nic_free(&d->nics[i]);
+	memmove(&d->nics[i], &d->nics[i + 1], (--d->nnics - i) * sizeof(*d->nics));
+}
+
 void definition_free(struct definition *d)
 {
 	if (!d)
@@ -50,20 +79,11 @@ void definition_free(struct definition *d)
 	for (size_t i = 0; i < d->ncpus; i++)
 		free(d->cpus[i]);
 	free(d->cpus);
-	for (size_t i = 0; i < d->ndisks; i++) {
-		free(d->disks[i].target);
-		free(d->disks[i].vdev);
-		free(d->disks[i].script);
-	}
+	for (size_t i = 0; i < d->ndisks; i++)
+		disk_free(&d->disks[i]);
 	free(d->disks);
-	for (size_t i = 0; i < d->nnics; i++) {
-		free(d->nics[i].mac);
-		free(d->nics[i].bridge);
-		free(d->nics[i].ip);
-		free(d->nics[i].script);
-		free(d->nics[i].vifname);
-		free(d->nics[i].model);
-	}
+	for (size_t i = 0; i < d->nnics; i++)
+		nic_free(&d->nics[i]);
 	free(d->nics);
 	free(d);
 }

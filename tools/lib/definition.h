@@ -38,6 +38,7 @@ struct nic {
 	char *model;
 	uint64_t rate_bytes;	/* per interval, at most 2^32 - 1; 0: no limit */
 	uint32_t rate_interval_us;
+	uint32_t devid;		/* its number; they rise. 0: the one after the number before it (definition_number_nics()) */
 	int line;
 };
 
@@ -66,6 +67,7 @@ struct definition {
 #define DEFINITION_VCPUS_MAX	512
 #define DEFINITION_MEMORY_MAX	(1ULL << 34)		/* KiB */
 #define DEFINITION_CPUS_MAX	4096			/* processors that an affinity can name */
+#define NIC_DEVID_MAX		1023			/* number of a network interface */
 #define DEFINITION_CMDLINE_MAX	1023			/* bytes; what a PV guest's start info holds */
 
 /* Called for each warning (an unknown key), with file and line in it. */
@@ -88,6 +90,16 @@ int definition_parse(const char *file, const char *text, size_t len, char *const
 int definition_load(const char *path, char *const *overrides, size_t noverrides, definition_warn_fn *warn, void *warn_ctx,
 		    struct definition **out, struct err *e);
 /*
+ * One item of the list `disk` or `vif`, as the command line gives it: JSON as in `disks` or `nics` of a definition, new reference.
+ * Paths start from the current directory. -EINVAL, "bad-definition".
+ */
+int definition_disk_item(const char *text, definition_warn_fn *warn, void *warn_ctx, json_t **out, struct err *e);
+int definition_nic_item(const char *text, definition_warn_fn *warn, void *warn_ctx, json_t **out, struct err *e);
+/* The definition as a file that definition_parse() reads, allocated; NULL: no memory. Memory is in MiB there, so that less is rounded up. */
+char *definition_to_text(const struct definition *d);
+/* Give each network interface the number it has not got: 0, or one more than the one before. -EINVAL when they do not rise. */
+int definition_number_nics(struct definition *d, struct err *e);
+/*
  * Fill in what is not given: uuid (version 5, from /etc/machine-id and the name: the same each time), MAC addresses (00:16:3e…,
  * from UUID and index), maxmem, maxvcpus; then definition_check().
  */
@@ -104,6 +116,9 @@ int definition_check_name(const char *name, struct err *e);
 json_t *definition_to_json(const struct definition *d);
 /* From JSON by anybody who can reach the manager's socket: everything is checked, unknown keys are refused. */
 int definition_from_json(const json_t *json, struct definition **out, struct err *e);
+/* Take item i out of its list. */
+void definition_remove_disk(struct definition *d, size_t i);
+void definition_remove_nic(struct definition *d, size_t i);
 struct definition *definition_copy(const struct definition *d);
 void definition_free(struct definition *d);
 

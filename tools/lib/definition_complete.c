@@ -36,14 +36,30 @@ static bool mac_taken(const struct definition *d, const char *mac)
 	return false;
 }
 
-/* From UUID and index; the ABI's prefix, and the lower half of what is below it, where software assigns addresses. */
+int definition_number_nics(struct definition *d, struct err *e)
+{
+	for (size_t i = 1; i < d->nnics; i++) {
+		uint32_t before = d->nics[i - 1].devid;
+
+		if (d->nics[i].devid == 0)
+			d->nics[i].devid = before + 1;
+		if (d->nics[i].devid <= before || d->nics[i].devid > NIC_DEVID_MAX)
+			return err_set(e, EINVAL, "bad-definition", "vif: found devid=%u behind %u, expected numbers that rise, at most %d",
+				d->nics[i].devid, before, NIC_DEVID_MAX);
+	}
+	if (d->nnics && d->nics[0].devid > NIC_DEVID_MAX)
+		return err_set(e, EINVAL, "bad-definition", "vif: found devid=%u, expected at most %d", d->nics[0].devid, NIC_DEVID_MAX);
+	return 0;
+}
+
+/* From UUID and number; the ABI's prefix, and the lower half of what is below it, where software assigns addresses. */
 static int set_mac(struct definition *d, size_t index, struct err *e)
 {
 	char text[32], mac[18];
 	uuid_t hash;
 
 	for (unsigned attempt = 0;; attempt++) {
-		int len = snprintf(text, sizeof(text), "mac %zu %u", index, attempt);
+		int len = snprintf(text, sizeof(text), "mac %u %u", d->nics[index].devid, attempt);
 
 		uuid_generate_sha1(hash, d->uuid, text, (size_t)len);
 		snprintf(mac, sizeof(mac), "00:16:3e:%02x:%02x:%02x", hash[0] & 0x7f, hash[1], hash[2]);
@@ -56,6 +72,8 @@ static int set_mac(struct definition *d, size_t index, struct err *e)
 
 int definition_complete(struct definition *d, struct err *e)
 {
+	int rc;
+
 	if (d->name && uuid_is_null(d->uuid)) {
 		uuid_t machine;
 
@@ -68,11 +86,11 @@ int definition_complete(struct definition *d, struct err *e)
 		d->maxvcpus = d->vcpus;
 	if (d->maxmem_kib == 0)
 		d->maxmem_kib = d->memory_kib;
-	for (size_t i = 0; i < d->nnics; i++) {
-		int rc = d->nics[i].mac ? 0 : set_mac(d, i, e);
-
-		if (rc)
-			return rc;
-	}
+	rc = definition_number_nics(d, e);
+	for (size_t i = 0; i < d->nnics && !rc; i++)
+		if (!d->nics[i].mac)
+			rc = set_mac(d, i, e);
+	if (rc)
+		return rc;
 	return definition_check(d, NULL, e);
 }

@@ -35,7 +35,7 @@ static const struct member disk_members[] = {
 };
 static const struct member nic_members[] = {
 	NIC(mac, STRING), NIC(bridge, STRING), NIC(ip, STRING), NIC(script, STRING), NIC(vifname, STRING), NIC(model, STRING),
-	NIC(rate_bytes, NUMBER64), NIC(rate_interval_us, NUMBER32), NIC(line, LINE), { 0 },
+	NIC(rate_bytes, NUMBER64), NIC(rate_interval_us, NUMBER32), NIC(devid, NUMBER32), NIC(line, LINE), { 0 },
 };
 
 static json_t *object_to_json(const void *object, const struct member *members);
@@ -304,6 +304,8 @@ int definition_from_json(const json_t *json, struct definition **out, struct err
 		return no_memory(e);
 	d->on_reboot = ACTION_RESTART;
 	rc = read_object(json, "", d, definition_members, e);
+	if (rc == 0)
+		rc = definition_number_nics(d, e);
 	if (rc == 0)
 		rc = definition_check(d, NULL, e);
 	if (rc) {

@@ -144,16 +144,17 @@ static int set_rate(struct reading *r, const char *value)
 {
 	static const char expected[] = "a rate such as 10Mb/s, 250KB/s or 1MB/s@20ms";
 	static const struct { const char *unit; uint64_t us; } intervals[] = { { "us", 1 }, { "ms", 1000 }, { "s", 1000000 } };
-	uint64_t rate, interval = RATE_INTERVAL_US;
+	uint64_t rate, unit, interval = RATE_INTERVAL_US;
 	char *s;
 
 	if (!isdigit((unsigned char)*value))
 		return bad(r, "rate", value, expected);
 	errno = 0;
 	rate = strtoull(value, &s, 10);
-	if (errno || rate > 10000000000)
+	unit = *s == 'G' ? 1000000000 : *s == 'M' ? 1000000 : *s == 'K' ? 1000 : 1;
+	if (errno || rate > UINT64_MAX / unit)
 		return bad(r, "rate", value, expected);
-	rate *= *s == 'G' ? 1000000000 : *s == 'M' ? 1000000 : *s == 'K' ? 1000 : 1;
+	rate *= unit;
 	s += *s == 'G' || *s == 'M' || *s == 'K';
 	if (*s != 'b' && *s != 'B')
 		return bad(r, "rate", value, expected);
@@ -181,6 +182,17 @@ static int set_rate(struct reading *r, const char *value)
 	return 0;
 }
 
+static int set_devid(struct reading *r, const char *value)
+{
+	char *end;
+	unsigned long n = isdigit((unsigned char)*value) ? strtoul(value, &end, 10) : NIC_DEVID_MAX + 1;
+
+	if (n > NIC_DEVID_MAX || *end)
+		return bad(r, "devid", value, "a number from 0 to 1023");
+	r->n->devid = (uint32_t)n;
+	return 0;
+}
+
 static const struct {
 	const char *key;
 	int (*set)(struct reading *r, const char *value);
@@ -194,9 +206,10 @@ static const struct {
 	{ "model", set_model },
 	{ "type", set_type },
 	{ "backend", set_backend },
+	{ "devid", set_devid },
 };
-static const char *const key_names[] = { "mac", "bridge", "ip", "script", "rate", "vifname", "model", "type", "backend", NULL };
-static const char *const unused[] = { "gatewaydev", "netdev", "devid", "trusted", "accel", "mtu", "vlan", NULL };
+static const char *const key_names[] = { "mac", "bridge", "ip", "script", "rate", "vifname", "model", "type", "backend", "devid", NULL };
+static const char *const unused[] = { "gatewaydev", "netdev", "trusted", "accel", "mtu", "vlan", NULL };
 
 static int set_key(struct reading *r, const struct value_warn *w, const char *part)
 {

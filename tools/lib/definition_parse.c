@@ -369,9 +369,11 @@ static int read_settings(struct reader *r)
 static int check(struct reader *r, const char *file)
 {
 	const struct setting *s;
-	const char *key;
-	int rc = definition_check(r->d, &key, r->e);
+	const char *key = "vif";
+	int rc = definition_number_nics(r->d, r->e);
 
+	if (rc == 0)
+		rc = definition_check(r->d, &key, r->e);
 	if (rc == 0)
 		return 0;
 	s = settings_find(r->settings, key);

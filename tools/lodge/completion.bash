@@ -22,10 +22,12 @@ _lodge_words()
 
 _lodge()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb='' i
+	local guest='' cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb='' i
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
-		[[ ${COMP_WORDS[i]} == -* ]] || { verb=${COMP_WORDS[i]}; break; }
+		[[ ${COMP_WORDS[i]} == -* ]] && continue
+		[[ -n $verb ]] && { guest=${COMP_WORDS[i]}; break; }
+		verb=${COMP_WORDS[i]}
 	done
 	COMPREPLY=()
 	if [[ -z $verb ]]; then
@@ -44,7 +46,27 @@ _lodge()
 			_lodge_words "$(_lodge_definitions)"
 			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
 		fi ;;
-	console|destroy|domid|domname|info|list|pause|reboot|rename|shutdown|sysrq|unpause|uptime|vcpu-list)
+	block-attach)
+		if [[ -z $guest ]]; then
+			_lodge_words "$(_lodge_guests)"
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi ;;
+	block-detach)
+		if [[ -z $guest ]]; then
+			_lodge_words "$(_lodge_guests)"
+		else
+			_lodge_words "$(lodge block-list "$guest" 2>/dev/null | awk 'NR > 1 { print $8 }')"
+		fi ;;
+	network-detach|network-rate)
+		if [[ -z $guest ]]; then
+			_lodge_words "$(_lodge_guests)"
+		else
+			_lodge_words "$(lodge network-list "$guest" 2>/dev/null | awk 'NR > 1 { print $1 }')"
+		fi ;;
+	mem-set|vcpu-pin|vcpu-set)
+		[[ -n $guest ]] || _lodge_words "Domain-0 $(_lodge_guests)" ;;
+	block-list|config|mem-max|network-attach|network-list|console|destroy|domid|domname|info|list|pause|reboot|rename|shutdown|sysrq|unpause|uptime|vcpu-list)
 		_lodge_words "$(_lodge_guests)" ;;
 	help)
 		_lodge_words "$(lodge help 2>/dev/null | awk '/^  [a-z]/ { print $1 }')" ;;

@@ -20,7 +20,7 @@ enum status run_help(const struct args *a)
 	}
 	printf("usage: lodge [-v] VERB [OPTION]... [OPERAND]...\n\n");
 	for (v = verbs; v->name; v++)
-		printf("  %-12s %s\n", v->name, v->summary);
+		printf("  %-14s %s\n", v->name, v->summary);
 	printf("\nlodge VERB --help says more. Manual: lodge(1); definitions of guests: lodge-definition(5).\n");
 	return OK;
 }

@@ -95,6 +95,10 @@ const char *name_of(const json_t *guest, char *buf, size_t size);
 /* --- verbs --- */
 enum status run_autostart(const struct args *a);
 enum status run_autostop(const struct args *a);
+enum status run_block_attach(const struct args *a);
+enum status run_block_detach(const struct args *a);
+enum status run_block_list(const struct args *a);
+enum status run_config(const struct args *a);
 enum status run_console(const struct args *a);
 enum status run_create(const struct args *a);
 enum status run_debug_keys(const struct args *a);
@@ -106,7 +110,13 @@ enum status run_dump_core(const struct args *a);
 enum status run_help(const struct args *a);
 enum status run_info(const struct args *a);
 enum status run_list(const struct args *a);
+enum status run_mem_max(const struct args *a);
+enum status run_mem_set(const struct args *a);
 enum status run_metrics(const struct args *a);
+enum status run_network_attach(const struct args *a);
+enum status run_network_detach(const struct args *a);
+enum status run_network_list(const struct args *a);
+enum status run_network_rate(const struct args *a);
 enum status run_pause(const struct args *a);
 enum status run_reboot(const struct args *a);
 enum status run_rename(const struct args *a);
@@ -116,6 +126,8 @@ enum status run_top(const struct args *a);
 enum status run_unpause(const struct args *a);
 enum status run_uptime(const struct args *a);
 enum status run_vcpu_list(const struct args *a);
+enum status run_vcpu_pin(const struct args *a);
+enum status run_vcpu_set(const struct args *a);
 enum status run_version(const struct args *a);
 
 /* Attach this terminal to a domain's console, for console and for create -c. */

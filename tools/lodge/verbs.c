@@ -18,6 +18,24 @@ const struct verb verbs[] = {
 			"within the time are destroyed. For the end of Domain 0.",
 		.options = { { OPT_TIMEOUT, "timeout", "SECONDS", "destroy those that still run after this time (120)" } },
 	}, {
+		.name = "block-attach", .run = run_block_attach, .operands = "GUEST DISK...", .min = 2, .max = ANY, .prints = true,
+		.summary = "give a running guest another disk",
+		.help = "DISK is what stands in the list disk of definitions, in one piece or in several:\n"
+			"lodge block-attach web1 /srv/data.img,raw,xvdb,rw. " GUEST,
+	}, {
+		.name = "block-detach", .run = run_block_detach, .operands = "GUEST DEVICE", .min = 2, .max = 2,
+		.summary = "take a disk away from a running guest",
+		.help = "DEVICE is its name in the guest, such as xvdb, or its number. The guest is asked to let go of it. " GUEST,
+		.options = { { 'f', "force", NULL, "do not ask: what the guest has not written yet is lost" } },
+	}, {
+		.name = "block-list", .run = run_block_list, .operands = "GUEST...", .min = 1, .max = ANY, .prints = true,
+		.summary = "the disks of running guests",
+		.help = "State: 4 is connected, less waits for the guest, more has closed. " GUEST,
+	}, {
+		.name = "config", .run = run_config, .operands = "GUEST", .min = 1, .max = 1, .prints = true,
+		.summary = "the definition of a guest as it runs",
+		.help = "What it was started with, and what has been changed since. It can be saved, and read by lodge create. " GUEST,
+	}, {
 		.name = "console", .run = run_console, .operands = "GUEST", .min = 1, .max = 1,
 		.summary = "attach to a guest's console",
 		.help = "Shows what the guest has written before, then what it writes, and gives it what is typed.\nCtrl-] detaches. " GUEST,
@@ -93,9 +111,35 @@ const struct verb verbs[] = {
 			{ 'v', "verbose", NULL, "their UUIDs, and why they shut down" },
 		},
 	}, {
+		.name = "mem-max", .run = run_mem_max, .operands = "GUEST SIZE", .min = 2, .max = 2,
+		.summary = "the most memory that a running guest may have",
+		.help = "SIZE is in MiB, or has a unit: 512m, 2g. The guest gets no more by itself: lodge mem-set gives it. " GUEST,
+	}, {
+		.name = "mem-set", .run = run_mem_set, .operands = "GUEST SIZE", .min = 2, .max = 2,
+		.summary = "give a running guest more memory, or less",
+		.help = "SIZE is in MiB, or has a unit: 512m, 2g. The guest's kernel is asked, and takes its time. GUEST may be Domain-0. " GUEST,
+	}, {
 		.name = "metrics", .run = run_metrics, .operands = "",
 		.summary = "figures of the machine and its guests, for Prometheus",
 		.help = "Prints processor time, memory, state, and what disks and networks have moved, of each guest, in Prometheus's text format.",
+	}, {
+		.name = "network-attach", .run = run_network_attach, .operands = "GUEST [INTERFACE]...", .min = 1, .max = ANY, .prints = true,
+		.summary = "give a running guest another network interface",
+		.help = "INTERFACE is what stands in the list vif of definitions, in one piece or in several; without it, an interface in the\n"
+			"internal network: lodge network-attach web1 bridge=br0 mac=00:16:3e:01:02:03. " GUEST,
+	}, {
+		.name = "network-detach", .run = run_network_detach, .operands = "GUEST INTERFACE", .min = 2, .max = 2,
+		.summary = "take a network interface away from a running guest",
+		.help = "INTERFACE is its number (lodge network-list) or its MAC address. The guest is asked to let go of it. " GUEST,
+		.options = { { 'f', "force", NULL, "do not ask" } },
+	}, {
+		.name = "network-list", .run = run_network_list, .operands = "GUEST...", .min = 1, .max = ANY, .prints = true,
+		.summary = "the network interfaces of running guests",
+		.help = "State: 4 is connected, less waits for the guest, more has closed. " GUEST,
+	}, {
+		.name = "network-rate", .run = run_network_rate, .operands = "GUEST INTERFACE RATE", .min = 3, .max = 3,
+		.summary = "what a network interface may send at most",
+		.help = "INTERFACE is its number (lodge network-list) or its MAC address; RATE, as rate= of definitions, such as 10Mb/s, or none. " GUEST,
 	}, {
 		.name = "pause", .run = run_pause, .operands = "GUEST...", .min = 1, .max = ANY,
 		.summary = "stop guests until they are unpaused",
@@ -153,6 +197,17 @@ const struct verb verbs[] = {
 		.name = "vcpu-list", .run = run_vcpu_list, .operands = "[GUEST]...", .max = ANY, .prints = true,
 		.summary = "the vCPUs of guests",
 		.help = "CPU is the processor that the vCPU runs on or ran on last; affinity, those that it may (hard) and should (soft) run on. " GUEST,
+	}, {
+		.name = "vcpu-pin", .run = run_vcpu_pin, .operands = "GUEST VCPU CPUS [SOFT]", .min = 3, .max = 4,
+		.summary = "the processors that a guest's vCPUs may run on",
+		.help = "VCPU is a number, or all. CPUS is a list such as 0-3,^2 or all; SOFT, those of them that are preferred when they are idle.\n"
+			"- in place of a list leaves it as it is. SOFT ends with the domain; CPUS stays when the guest restarts. " GUEST,
+		.options = { { 'f', "force", NULL, NULL } },
+	}, {
+		.name = "vcpu-set", .run = run_vcpu_set, .operands = "GUEST NUMBER", .min = 2, .max = 2,
+		.summary = "how many vCPUs of a running guest are online",
+		.help = "From 1 to maxvcpus of its definition. The guest's kernel is asked, and takes its time. GUEST may be Domain-0. " GUEST,
+		.options = { { 'i', "ignore-host", NULL, NULL } },
 	}, {
 		.name = "version", .run = run_version, .operands = "", .prints = true,
 		.summary = "versions of lodge, its manager and the hypervisor",

@@ -22,6 +22,7 @@ struct claim {
 	struct guest *guest;
 	enum claim_mode mode;
 	bool part;		/* of this disk, only a partition */
+	int device;
 	struct claim *next_holder, *next_of_guest;
 };
 
@@ -38,16 +39,16 @@ static int compare(const void *x, const void *y)
 	return p->b < q->b ? -1 : p->b > q->b;
 }
 
-struct claim_key claim_disk_key(const struct block_id *id)
+struct claim_key claim_disk_key(const struct block_id *id, int device)
 {
 	/* Device numbers of files' file systems and those of block devices must not meet: files have inodes, which are not 0. */
 	return (struct claim_key){ .kind = CLAIM_DISK, .a = id->dev, .b = id->is_file ? id->ino : 0,
-				   .whole = !id->is_file && id->whole != id->dev ? id->whole : 0 };
+				   .whole = !id->is_file && id->whole != id->dev ? id->whole : 0, .device = device };
 }
 
-struct claim_key claim_mac_key(const uint8_t mac[6])
+struct claim_key claim_mac_key(const uint8_t mac[6], int device)
 {
-	struct claim_key k = { .kind = CLAIM_MAC };
+	struct claim_key k = { .kind = CLAIM_MAC, .device = device };
 
 	for (int i = 0; i < 6; i++)
 		k.a = k.a << 8 | mac[i];
@@ -82,14 +83,14 @@ static int check(uint64_t a, uint64_t b, enum claim_kind kind, const struct gues
 	return 0;
 }
 
-static int add(uint64_t a, uint64_t b, enum claim_kind kind, struct guest *g, enum claim_mode mode, bool part)
+static int add(uint64_t a, uint64_t b, const struct claim_key *key, struct guest *g, enum claim_mode mode, bool part)
 {
 	struct thing *t = calloc(1, sizeof(*t)), **node;
 	struct claim *c = calloc(1, sizeof(*c));
 
 	if (!t || !c)
 		goto none;
-	t->kind = kind;
+	t->kind = key->kind;
 	t->a = a;
 	t->b = b;
 	node = tsearch(t, &things, compare);
@@ -101,6 +102,7 @@ static int add(uint64_t a, uint64_t b, enum claim_kind kind, struct guest *g, en
 		.guest = g,
 		.mode = mode,
 		.part = part,
+		.device = key->device,
 		.next_holder = (*node)->holders,
 		.next_of_guest = g->claims};
 	(*node)->holders = c;
@@ -125,26 +127,41 @@ int claims_add(struct guest *g, const struct claim_key *key, enum claim_mode mod
 
 	if (rc)
 		return rc;
-	if (add(key->a, key->b, key->kind, g, mode, false) || (key->whole && add(key->whole, 0, key->kind, g, mode, true)))
+	if (add(key->a, key->b, key, g, mode, false) || (key->whole && add(key->whole, 0, key, g, mode, true)))
 		return err_set(e, ENOMEM, "internal", "out of memory");
 	return 0;
 }
 
+/* The first of the list. */
+static void drop_first(struct claim **list)
+{
+	struct claim *c = *list, **p = &c->thing->holders;
+
+	*list = c->next_of_guest;
+	while (*p != c)
+		p = &(*p)->next_holder;
+	*p = c->next_holder;
+	if (!c->thing->holders) {
+		struct thing *t = c->thing;
+
+		tdelete(t, &things, compare);
+		free(t);
+	}
+	free(c);
+}
+
 void claims_drop(struct claim **list)
 {
+	while (*list)
+		drop_first(list);
+}
+
+void claims_drop_device(struct claim **list, enum claim_kind kind, int device)
+{
 	while (*list) {
-		struct claim *c = *list, **p = &c->thing->holders;
-
-		*list = c->next_of_guest;
-		while (*p != c)
-			p = &(*p)->next_holder;
-		*p = c->next_holder;
-		if (!c->thing->holders) {
-			struct thing *t = c->thing;
-
-			tdelete(t, &things, compare);
-			free(t);
-		}
-		free(c);
+		if ((*list)->thing->kind == kind && (*list)->device == device)
+			drop_first(list);
+		else
+			list = &(*list)->next_of_guest;
 	}
 }

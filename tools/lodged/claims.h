@@ -10,5 +10,7 @@ int claims_check(const struct guest *g, const struct claim_key *key, enum claim_
 int claims_add(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e);
 /* Give back all of a guest's claims. */
 void claims_drop(struct claim **list);
+/* Those of one device. */
+void claims_drop_device(struct claim **list, enum claim_kind kind, int device);
 
 #endif

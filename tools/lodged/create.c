@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <lib/build.h>
+#include <lodged/cpus.h>
 #include <lodged/create.h>
 #include <lodged/end.h>
 #include <lodged/hub.h>
@@ -23,7 +24,6 @@
 #define PORTS_PER_VCPU		8
 #define GRANT_FRAMES		64
 #define MAPTRACK_FRAMES		1024
-#define CPU_BITS		4096
 
 static int check_type(const struct definition *d, struct err *e)
 {
@@ -37,28 +37,12 @@ static int check_type(const struct definition *d, struct err *e)
 
 static int check_cpus(struct session *s, const struct definition *d, struct err *e)
 {
-	uint8_t bits[CPU_BITS / 8];
-	struct xen_sysctl_physinfo info;
-	int rc;
+	uint8_t bits[DEFINITION_CPUS_MAX / 8];
+	int rc = 0;
 
-	if (!d->ncpus)
-		return 0;
-	rc = hv_physinfo(s->hv, &info);
-	if (rc)
-		return session_hv_error(e, rc, "number of processors");
-	for (size_t i = 0; i < d->ncpus; i++) {
-		bool any = false;
-
-		rc = definition_cpus(d->cpus[i], bits, CPU_BITS, e);
-		if (rc)
-			return rc;
-		for (uint32_t cpu = 0; cpu < info.nr_cpus && cpu < CPU_BITS; cpu++)
-			any |= bits[cpu / 8] >> cpu % 8 & 1;
-		if (!any)
-			return err_set(e, EINVAL, "bad-definition",
-				"cpus: the machine has none of the processors %s (it has 0 to %u)", d->cpus[i], info.nr_cpus - 1);
-	}
-	return 0;
+	for (size_t i = 0; i < d->ncpus && !rc; i++)
+		rc = cpus_read(s, d->cpus[i], bits, e);
+	return rc;
 }
 
 static void build_input(struct session *s, const struct definition *d, int domid, struct build_input *in)
@@ -116,16 +100,16 @@ static bool first_problem(const struct err *e, void *ctx)
 
 static int set_affinity(struct session *s, const struct definition *d, uint16_t domid, struct err *e)
 {
-	uint8_t bits[CPU_BITS / 8];
+	uint8_t bits[DEFINITION_CPUS_MAX / 8];
 	int rc = 0;
 
 	for (uint32_t v = 0; d->ncpus && v < d->maxvcpus && !rc; v++) {
 		if (d->ncpus > 1 && v >= d->ncpus)
 			break;
-		rc = definition_cpus(d->cpus[d->ncpus == 1 ? 0 : v], bits, CPU_BITS, e);
+		rc = definition_cpus(d->cpus[d->ncpus == 1 ? 0 : v], bits, DEFINITION_CPUS_MAX, e);
 		if (rc)
 			return rc;
-		rc = hv_vcpu_set_affinity(s->hv, domid, v, bits, NULL, CPU_BITS);
+		rc = hv_vcpu_set_affinity(s->hv, domid, v, bits, NULL, DEFINITION_CPUS_MAX);
 	}
 	return rc ? session_hv_error(e, rc, "placing vCPUs on processors (cpus)") : 0;
 }

@@ -16,6 +16,7 @@
 #define CONNECT_PATIENCE	70000	/* milliseconds; longer than a script may take */
 #define CONNECT_PATIENCE_OURS	20000
 #define BIND			"bind "
+#define INIT_WAIT		2		/* state of a device, <xen/io/xenbus.h> */
 
 struct check {
 	const struct definition *d;
@@ -70,7 +71,7 @@ static int check_disk(struct check *c, const struct disk *d, struct err *e)
 	rc = block_identify(d->target, &id, e);
 	if (rc)
 		return rc;
-	key = claim_disk_key(&id);
+	key = claim_disk_key(&id, definition_vdev_number(d->vdev));
 	rc = registry_claim(c->g, c->claim, &key, disk_mode(d), d->target, e);
 	/* A shared disk may be in use by whomever; one of a guest that runs is, by itself. */
 	if (!rc && !d->shared && !(c->g && !c->claim))
@@ -88,7 +89,7 @@ static int check_nic(struct check *c, size_t i, struct err *e)
 
 	if (net_parse_mac(n->mac, mac))
 		return err_set(e, EINVAL, "bad-network", "`%s` is no MAC address", n->mac);
-	key = claim_mac_key(mac);
+	key = claim_mac_key(mac, (int)n->devid);
 	rc = registry_claim(c->g, c->claim, &key, CLAIM_WRITE, n->mac, e);
 	if (rc)
 		return rc;
@@ -197,7 +198,7 @@ struct hub_wait *devices_begin(const struct definition *d, int domid)
 	struct hub_wait *waits = calloc(d->nnics + d->ndisks + 1, sizeof(*waits));
 
 	for (size_t i = 0; waits && i < d->nnics; i++)
-		hub_begin(&waits[i], "connect vif-%d-%zu", domid, i);
+		hub_begin(&waits[i], "connect vif-%d-%u", domid, d->nics[i].devid);
 	for (size_t i = 0; waits && i < d->ndisks; i++)
 		hub_begin(&waits[d->nnics + i], BIND "vbd-%d-%d", domid, definition_vdev_number(d->disks[i].vdev));
 	return waits;
@@ -210,20 +211,30 @@ void devices_cancel(const struct definition *d, struct hub_wait *waits)
 	free(waits);
 }
 
-/* Whether the kernel's backend has begun to wait for the frontend. */
-static bool bound(const struct hub_wait *w)
+unsigned int devices_backend_state(const char *device)
 {
+	static const char *const names[] = { "Unknown", "Initialising", "InitWait", "Initialised", "Connected", "Closing", "Closed" };
 	char path[128], state[32] = "";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s/state", w->key + strlen(BIND));
+	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s/state", device);
 	f = fopen(path, "re");
 	if (!f)
-		return false;
+		return 0;
 	if (!fgets(state, sizeof(state), f))
 		state[0] = '\0';
 	fclose(f);
-	return !strcmp(state, "InitWait\n");
+	state[strcspn(state, "\n")] = '\0';
+	for (unsigned int i = 1; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(state, names[i]))
+			return i;
+	return 0;
+}
+
+/* Whether the kernel's backend has begun to wait for the frontend. */
+static bool bound(const struct hub_wait *w)
+{
+	return devices_backend_state(w->key + strlen(BIND)) == INIT_WAIT;
 }
 
 static int run_block_script(struct session *s, const struct disk *d, int domid, struct err *e)
@@ -252,7 +263,7 @@ int devices_wait(struct session *s, const struct definition *d, int domid, struc
 	for (size_t i = 0; i < d->nnics && !rc; i++) {
 		if (!hub_wait(&waits[i], d->nics[i].script ? CONNECT_PATIENCE : CONNECT_PATIENCE_OURS, NULL))
 			rc = err_set(e, ETIMEDOUT, "bad-network",
-				"the kernel made no interface for network %zu of the guest: does `dmesg` of Domain 0 say why?", i);
+				"the kernel made no interface for network %u of the guest: does `dmesg` of Domain 0 say why?", d->nics[i].devid);
 		else if (waits[i].e.error) {
 			*e = waits[i].e;
 			rc = -e->error;

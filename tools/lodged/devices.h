@@ -4,6 +4,7 @@
 #define LODGED_DEVICES_H
 
 #include <lib/definition.h>
+#include <lodged/hub.h>
 #include <lodged/registry.h>
 #include <lodged/session.h>
 #include <sys/types.h>
@@ -37,6 +38,15 @@ int devices_wait(struct session *s, const struct definition *d, int domid, struc
 
 /* Take all devices of a domain down, and wait until the kernel has let go of them. domid -1: it has got none yet. d may be NULL. */
 void devices_remove(struct session *s, int domid, const char *uuid, const struct definition *d);
+
+/* The same with one of them, whatever the guest does; its nodes stay. type: vbd, vif; id: its number. */
+void devices_remove_one(struct session *s, int domid, const char *uuid, const char *type, int id);
+/* Begin to wait before it can happen, as with hub_begin(), that the kernel's backend lets go of a device; false: not in time. */
+void devices_begin_gone(struct hub_wait *w, int domid, const char *type, int id);
+bool devices_wait_gone(struct hub_wait *w, int milliseconds);
+
+/* The state of "vbd-3-51712" as the kernel's backend has it itself, whatever the store says; 0: there is none. */
+unsigned int devices_backend_state(const char *device);
 
 /* "lodge:UUID:VDEV" of our loop devices. */
 void devices_tag(char tag[BLOCK_TAG_MAX], const char *uuid, const char *vdev);

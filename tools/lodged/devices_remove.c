@@ -37,6 +37,16 @@ static bool gone(const struct hub_wait *w)
 	return access(path, F_OK);
 }
 
+bool devices_wait_gone(struct hub_wait *w, int milliseconds)
+{
+	return gone(w) || hub_wait(w, milliseconds, gone);
+}
+
+void devices_begin_gone(struct hub_wait *w, int domid, const char *type, int id)
+{
+	hub_begin(w, PREFIX "%s-%d-%d", type, domid, id);
+}
+
 static char *node(struct session *s, int domid, const struct device *d, const char *what)
 {
 	return store_read(s->store, "/local/domain/%u/backend/%s/%d/%d/%s", nodes_backend(), d->type, domid, d->id, what);
@@ -96,7 +106,7 @@ static void finish(struct session *s, int domid, const char *uuid, struct device
 {
 	char tag[BLOCK_TAG_MAX];
 
-	if (!gone(&d->wait) && !hub_wait(&d->wait, PATIENCE, gone))
+	if (!devices_wait_gone(&d->wait, PATIENCE))
 		log_line("the kernel does not let go of %s, which belongs to the guest %s", d->wait.key + strlen(PREFIX), uuid);
 	hub_end(&d->wait);
 	if (d->script)
@@ -107,6 +117,19 @@ static void finish(struct session *s, int domid, const char *uuid, struct device
 	}
 	free(d->script);
 	free(d->vdev);
+}
+
+void devices_remove_one(struct session *s, int domid, const char *uuid, const char *type, int id)
+{
+	struct device d = { .type = type, .id = id };
+	struct store_batch b = { 0 };
+
+	learn(s, domid, &d);
+	devices_begin_gone(&d.wait, domid, type, id);
+	nodes_put_close(&b, domid, type, id);
+	if (store_batch_commit(&b, s->store))
+		log_line("the store does not take the end of %s", d.wait.key + strlen(PREFIX));
+	finish(s, domid, uuid, &d);
 }
 
 struct removal {
@@ -132,7 +155,7 @@ void devices_remove(struct session *s, int domid, const char *uuid, const struct
 		vbds = n;
 		devices = list(s, domid, "vif", devices, &n);
 		for (size_t i = 0; i < n; i++)
-			hub_begin(&devices[i].wait, PREFIX "%s-%d-%d", devices[i].type, domid, devices[i].id);
+			devices_begin_gone(&devices[i].wait, domid, devices[i].type, devices[i].id);
 		if (n && nodes_close_devices(s->store, domid))
 			log_line("the store does not take the end of domain %d's devices", domid);
 		for (size_t i = 0; i < n; i++)

@@ -51,6 +51,17 @@ int memory_check(struct session *s, const struct definition *d, uint64_t *availa
 	return kib < memory_needed(d) ? missing(d, kib, e) : 0;
 }
 
+int memory_check_more(struct session *s, const char *name, uint64_t more_kib, struct err *e)
+{
+	uint64_t kib = 0;
+	int rc = free_kib(s, &kib, e);
+
+	if (rc || kib >= more_kib)
+		return rc;
+	return err_set(e, ENOMEM, "no-memory", "%s needs %llu MiB more, %llu MiB are free (end a guest, or lower another's with `lodge mem-set`)",
+		name, (unsigned long long)(more_kib + 1023) / 1024, (unsigned long long)kib / 1024);
+}
+
 int memory_reserve(struct session *s, const struct definition *d, struct err *e)
 {
 	uint64_t need = memory_needed(d), kib = 0;

@@ -16,5 +16,7 @@ int memory_check(struct session *s, const struct definition *d, uint64_t *availa
  */
 int memory_reserve(struct session *s, const struct definition *d, struct err *e);
 void memory_release(const struct definition *d);
+/* "no-memory" for a guest that is there, and is to have more. Promises nothing. */
+int memory_check_more(struct session *s, const char *name, uint64_t more_kib, struct err *e);
 
 #endif

@@ -286,7 +286,7 @@ static void add_definition(struct session *s, struct target *t, json_t *j)
 		for (size_t i = 0; i < d->ndisks; i++)
 			json_array_append_new(disks, disk_json(s, t->domid, &d->disks[i]));
 		for (size_t i = 0; i < d->nnics; i++)
-			json_array_append_new(nics, nic_json(s, t->domid, &d->nics[i], (int)i));
+			json_array_append_new(nics, nic_json(s, t->domid, &d->nics[i], (int)d->nics[i].devid));
 		json_object_set_new(j, "definition", definition_to_json(d));
 		definition_free(d);
 	}

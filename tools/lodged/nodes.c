@@ -185,15 +185,35 @@ static void write_disk(struct store_batch *b, const struct nodes *n, size_t i)
 	store_batch_write(b, physical, "%s/physical-device", be);
 }
 
+static void put_rate(struct store_batch *b, const char *be, const struct nic *nic)
+{
+	char rate[48];
+
+	if (!nic->rate_bytes) {
+		store_batch_remove(b, "%s/rate", be);
+		return;
+	}
+	snprintf(rate, sizeof(rate), "%llu,%u", (unsigned long long)nic->rate_bytes, nic->rate_interval_us);
+	store_batch_write(b, rate, "%s/rate", be);
+}
+
+void nodes_put_rate(struct store_batch *b, int domid, const struct nic *nic)
+{
+	char be[96];
+
+	snprintf(be, sizeof(be), BACKEND "/vif/%d/%u", backend, domid, nic->devid);
+	put_rate(b, be, nic);
+}
+
 static void write_nic(struct store_batch *b, const struct nodes *n, size_t i)
 {
 	const struct nic *nic = &n->def->nics[i];
-	char fe[96], be[96], rate[48];
+	char fe[96], be[96];
 
-	write_device(b, n, "vif", (int)i, fe, be);
-	store_batch_write_u64(b, i, "%s/handle", fe);
+	write_device(b, n, "vif", (int)nic->devid, fe, be);
+	store_batch_write_u64(b, nic->devid, "%s/handle", fe);
 	store_batch_write(b, nic->mac, "%s/mac", fe);
-	store_batch_write_u64(b, i, "%s/handle", be);
+	store_batch_write_u64(b, nic->devid, "%s/handle", be);
 	store_batch_write(b, nic->mac, "%s/mac", be);
 	store_batch_write(b, "vif", "%s/type", be);
 	/* The kernel's backend insists on a script; that it is empty says that the manager does its work. */
@@ -206,10 +226,17 @@ static void write_nic(struct store_batch *b, const struct nodes *n, size_t i)
 		store_batch_write(b, nic->vifname, "%s/vifname", be);
 	if (n->guarded[i])
 		store_batch_write(b, "1", "%s/guarded", be);
-	if (!nic->rate_bytes)
-		return;
-	snprintf(rate, sizeof(rate), "%llu,%u", (unsigned long long)nic->rate_bytes, nic->rate_interval_us);
-	store_batch_write(b, rate, "%s/rate", be);
+	if (nic->rate_bytes)
+		put_rate(b, be, nic);
+}
+
+void nodes_put_devices(struct store_batch *b, const struct nodes *n)
+{
+	for (size_t i = 0; i < n->def->ndisks; i++)
+		if (n->def->disks[i].target)
+			write_disk(b, n, i);
+	for (size_t i = 0; i < n->def->nnics; i++)
+		write_nic(b, n, i);
 }
 
 int nodes_write(struct store *s, const struct nodes *n)
@@ -219,11 +246,7 @@ int nodes_write(struct store *s, const struct nodes *n)
 	write_domain(&b, n);
 	write_console(&b, n);
 	write_vm(&b, n);
-	for (size_t i = 0; i < n->def->ndisks; i++)
-		if (n->def->disks[i].target)
-			write_disk(&b, n, i);
-	for (size_t i = 0; i < n->def->nnics; i++)
-		write_nic(&b, n, i);
+	nodes_put_devices(&b, n);
 	return store_batch_commit(&b, s);
 }
 
@@ -265,6 +288,25 @@ int nodes_move(struct store *s, int domid, const char *old_uuid, const char *new
 	store_batch_write(&b, name, DOMAIN "/name", domid);
 	store_batch_remove(&b, "/vm/%s", old_uuid);
 	return store_batch_commit(&b, s);
+}
+
+void nodes_put_backend(struct store_batch *b, int domid, const char *type, int id, bool online, unsigned int state)
+{
+	store_batch_write_u64(b, online, BACKEND "/%s/%d/%d/online", backend, type, domid, id);
+	store_batch_write_u64(b, state, BACKEND "/%s/%d/%d/state", backend, type, domid, id);
+}
+
+void nodes_put_close(struct store_batch *b, int domid, const char *type, int id)
+{
+	store_batch_remove(b, DOMAIN "/device/%s/%d", domid, type, id);
+	nodes_put_backend(b, domid, type, id, false, NODES_CLOSING);
+}
+
+void nodes_put_gone(struct store_batch *b, int domid, const char *type, int id)
+{
+	store_batch_remove(b, DOMAIN "/device/%s/%d", domid, type, id);
+	store_batch_remove(b, BACKEND "/%s/%d/%d", backend, type, domid, id);
+	store_batch_remove(b, "/local/domain/%u/error/backend/%s/%d/%d", backend, type, domid, id);
 }
 
 int nodes_close_devices(struct store *s, int domid)

@@ -5,7 +5,7 @@
 
 #include <lib/build.h>
 #include <lib/definition.h>
-#include <lib/store.h>
+#include <lib/store_batch.h>
 #include <sys/types.h>
 
 struct nodes {
@@ -31,6 +31,18 @@ int nodes_remove(struct store *s, int domid, const char *uuid);
 int nodes_rename(struct store *s, int domid, const char *uuid, const char *name);
 /* /vm/OLD becomes /vm/NEW, with the new name. */
 int nodes_move(struct store *s, int domid, const char *old_uuid, const char *new_uuid, const char *name);
+
+/*
+ * One device of a running guest, as parts of a transaction. type: vbd, vif. Those of n->def alone, with both ends; the backend
+ * says in which state it is, and whether it is to stay; the frontend is taken away, and the backend closes; nothing is left.
+ */
+#define NODES_CLOSING	5	/* state of a device, <xen/io/xenbus.h> */
+void nodes_put_devices(struct store_batch *b, const struct nodes *n);
+void nodes_put_backend(struct store_batch *b, int domid, const char *type, int id, bool online, unsigned int state);
+/* What the interface may send, as the definition says it. */
+void nodes_put_rate(struct store_batch *b, int domid, const struct nic *nic);
+void nodes_put_close(struct store_batch *b, int domid, const char *type, int id);
+void nodes_put_gone(struct store_batch *b, int domid, const char *type, int id);
 
 /* Take down the frontends, and tell the backends to go. One transaction. */
 int nodes_close_devices(struct store *s, int domid);

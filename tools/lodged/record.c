@@ -33,22 +33,43 @@ static void put_definition(struct store_batch *b, const char *uuid, const char *
 		store_batch_write(b, state, ROOT "/state", uuid);
 }
 
-static int write_definition(struct store *s, const char *uuid, const struct definition *d, const char *state)
+static int put(struct store_batch *b, const char *uuid, const struct definition *d, const char *state)
 {
 	json_t *json = definition_to_json(d);
 	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) : NULL;
-	struct store_batch b = { 0 };
-	int rc = -ENOMEM;
+	int rc = !text ? -ENOMEM : strlen(text) > (size_t)PARTS_MAX * PART_SIZE ? -E2BIG : 0;
 
 	json_decref(json);
-	if (text && strlen(text) > (size_t)PARTS_MAX * PART_SIZE) {
-		rc = -E2BIG;
-	} else if (text) {
-		put_definition(&b, uuid, text, state);
-		rc = store_batch_commit(&b, s);
-	}
+	if (!rc)
+		put_definition(b, uuid, text, state);
 	free(text);
 	return rc;
+}
+
+static int write_definition(struct store *s, const char *uuid, const struct definition *d, const char *state)
+{
+	struct store_batch b = { 0 };
+	int rc = put(&b, uuid, d, state);
+
+	return rc ? rc : store_batch_commit(&b, s);
+}
+
+int record_put_definition(struct store_batch *b, const char *uuid, const struct definition *d)
+{
+	return put(b, uuid, d, NULL);
+}
+
+void record_put_change(struct store_batch *b, const char *uuid, const char *change)
+{
+	if (change)
+		store_batch_write(b, change, ROOT "/change", uuid);
+	else
+		store_batch_remove(b, ROOT "/change", uuid);
+}
+
+char *record_change(struct store *s, const char *uuid)
+{
+	return store_read(s, ROOT "/change", uuid);
 }
 
 int record_write(struct store *s, const char *uuid, const struct definition *d, enum record_state state)

@@ -4,7 +4,7 @@
 #define LODGED_RECORD_H
 
 #include <lib/definition.h>
-#include <lib/store.h>
+#include <lib/store_batch.h>
 
 enum record_state { RECORD_BUILDING, RECORD_RUNNING, RECORD_ENDING, RECORD_NONE };
 
@@ -22,6 +22,11 @@ struct record {
 /* Definition and state of a new guest, in one transaction. */
 int record_write(struct store *s, const char *uuid, const struct definition *d, enum record_state state);
 int record_set_definition(struct store *s, const char *uuid, const struct definition *d);
+/* As a part of a transaction. -ENOMEM, -E2BIG: nothing was added to it. */
+int record_put_definition(struct store_batch *b, const char *uuid, const struct definition *d);
+/* What has begun with one of its devices (change.h); NULL: nothing. */
+void record_put_change(struct store_batch *b, const char *uuid, const char *change);
+char *record_change(struct store *s, const char *uuid);
 int record_set_state(struct store *s, const char *uuid, enum record_state state);
 int record_set_domid(struct store *s, const char *uuid, int domid);
 int record_set_again(struct store *s, const char *uuid, bool again);

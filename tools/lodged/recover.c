@@ -2,6 +2,7 @@
 /* When the manager starts. */
 #include <errno.h>
 #include <lib/network.h>
+#include <lodged/change.h>
 #include <lodged/devices.h>
 #include <lodged/dump.h>
 #include <lodged/end.h>
@@ -51,13 +52,13 @@ static void claim_all(struct guest *g, const struct definition *d)
 
 		if (!disk->target || disk->script || block_identify(disk->target, &id, &e))
 			continue;
-		key = claim_disk_key(&id);
+		key = claim_disk_key(&id, definition_vdev_number(disk->vdev));
 		registry_claim(g, true, &key, disk->readonly ? CLAIM_READ : disk->shared ? CLAIM_SHARED : CLAIM_WRITE, disk->target, &e);
 	}
 	for (size_t i = 0; i < d->nnics; i++) {
 		if (net_parse_mac(d->nics[i].mac, mac))
 			continue;
-		key = claim_mac_key(mac);
+		key = claim_mac_key(mac, (int)d->nics[i].devid);
 		registry_claim(g, true, &key, CLAIM_WRITE, d->nics[i].mac, &e);
 	}
 }
@@ -103,8 +104,12 @@ static void recover_guest(struct session *s, const struct domains *ds, const cha
 	g = registry_adopt(name ? name : text, uuid, info ? info->domain : -1);
 	free(name);
 	if (g && info && r.state == RECORD_RUNNING) {
-		if (d)
+		if (d) {
+			registry_lock(g);
+			change_recover(s, g, d);
+			registry_unlock(g);
 			claim_all(g, d);
+		}
 		if (r.preserved)
 			registry_set_end(g, life_reason_of(info), true);
 		if (r.kept_down)
@@ -145,19 +150,24 @@ static void remove_vms(struct session *s, const struct domains *ds, char **vms)
 	free(vms);
 }
 
-/* A loop device "lodge:UUID:VDEV" whose guest runs. */
+/* A loop device "lodge:UUID:VDEV" whose guest runs and has the disk: one that was about to be attached is not in its nodes. */
 static bool keep_loop(const char *tag, void *ctx)
 {
-	char text[UUID_TEXT];
+	struct session *s = ctx;
+	char text[UUID_TEXT], *physical = NULL;
+	const char *vdev;
 	struct guest *g;
 	uint8_t uuid[16];
-	bool keep;
 
 	snprintf(text, sizeof(text), "%s", tag + strlen("lodge:"));
+	vdev = strrchr(tag, ':') + 1;
 	g = uuid_from_text(text, uuid) ? registry_by_uuid(uuid) : NULL;
-	keep = g && g->domid >= 0;
+	if (g && g->domid >= 0)
+		physical = store_read(s->store, "/local/domain/%u/backend/vbd/%d/%d/physical-device", nodes_backend(), g->domid,
+			definition_vdev_number(vdev));
 	registry_put(g);
-	return keep;
+	free(physical);
+	return physical;
 }
 
 static bool keep_mac(const char *text, void *ctx)
@@ -168,7 +178,7 @@ static bool keep_mac(const char *text, void *ctx)
 
 	if (net_parse_mac(text, mac))
 		return false;
-	key = claim_mac_key(mac);
+	key = claim_mac_key(mac, 0);
 	return registry_claim(NULL, false, &key, CLAIM_WRITE, text, &e);
 }
 
@@ -189,7 +199,7 @@ int recover(struct session *s, struct err *e)
 		remove_orphans(s, &ds, vbds);
 		remove_orphans(s, &ds, vifs);
 		remove_vms(s, &ds, vms);
-		block_sweep(keep_loop, NULL);
+		block_sweep(keep_loop, s);
 		lan_sweep(keep_mac, NULL);
 		dump_recover(s);
 		free(ds.infos);

@@ -420,6 +420,13 @@ void registry_unclaim(struct guest *g)
 	pthread_mutex_unlock(&lock);
 }
 
+void registry_unclaim_device(struct guest *g, enum claim_kind kind, int device)
+{
+	pthread_mutex_lock(&lock);
+	claims_drop_device(&g->claims, kind, device);
+	pthread_mutex_unlock(&lock);
+}
+
 static void queue(struct guest *g)
 {
 	if (g->queued || g->state == GUEST_GONE)

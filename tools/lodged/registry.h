@@ -43,12 +43,14 @@ struct claim_key {
 	enum claim_kind kind;
 	uint64_t a, b;
 	uint64_t whole;		/* CLAIM_DISK of a block device: the disk it is on, else 0 */
+	int device;		/* which of the guest's devices it is for: its number */
 };
 
 void uuid_to_text(const uint8_t uuid[16], char text[UUID_TEXT]);
 bool uuid_from_text(const char *text, uint8_t uuid[16]);
-struct claim_key claim_disk_key(const struct block_id *id);
-struct claim_key claim_mac_key(const uint8_t mac[6]);
+/* device: see there; for a question alone it does not matter. */
+struct claim_key claim_disk_key(const struct block_id *id, int device);
+struct claim_key claim_mac_key(const uint8_t mac[6], int device);
 
 /*
  * A new guest, busy, in the state BUILDING, with a reference for the caller. Names and UUIDs that end just now are waited for.
@@ -100,6 +102,8 @@ bool registry_wait(unsigned long *seen, const struct timespec *deadline);
  */
 int registry_claim(struct guest *g, bool claim, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e);
 void registry_unclaim(struct guest *g);
+/* What one of its devices has. */
+void registry_unclaim_device(struct guest *g, enum claim_kind kind, int device);
 
 /* The life-cycle queue: guests whose domain may have ended. registry_next() waits. With a reference. */
 void registry_queue(struct guest *g);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Devices that come and go while their guest runs.
+ *
+ * What a guest has is in its record and in its nodes, and both change in one transaction. What goes on around that takes time,
+ * so that the record has a mark meanwhile, /lodge/guest/UUID/change, from which the next manager goes on if this one is killed:
+ *
+ *	"attach TYPE ID"	nobody has been told that it worked: it is taken away again
+ *	"ask TYPE ID"		the guest has been asked to let go: if it has, the device goes; if not, it stays
+ *	"remove TYPE ID"	the device goes
+ *
+ * TYPE is vbd or vif, ID the number of the device. All functions here are for whoever has the guest to himself.
+ */
+#ifndef LODGED_CHANGE_H
+#define LODGED_CHANGE_H
+
+#include <jansson.h>
+#include <lib/definition.h>
+#include <lodged/registry.h>
+#include <lodged/session.h>
+
+/* One device of a guest. */
+struct device_id {
+	const char *type;	/* "vbd", "vif" */
+	int number;		/* definition_vdev_number(), devid */
+};
+
+/* Where it is in the definition; -1: not there. */
+int change_find(const struct definition *d, const struct device_id *id);
+/* The guest has a domain that runs, or "wrong-state". */
+int change_possible(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct err *e);
+
+/*
+ * Give it one more. item: as in `disks` or `nics` of a definition. *id: which it has become; *with (caller frees): the definition
+ * as it is now. A failure has undone everything.
+ */
+int change_attach(struct session *s, struct guest *g, const char *type, const json_t *item, struct device_id *id,
+	struct definition **with, struct err *e);
+/* Take one away, when the guest has let go of it ("device-busy": it does not), or at once. */
+int change_detach(struct session *s, struct guest *g, const struct device_id *id, bool force, struct err *e);
+/* What has been attached just now, but not to the end. d: its definition, which is changed too. */
+int change_undo(struct session *s, struct guest *g, const struct device_id *id, struct definition *d, struct err *e);
+/* When the manager starts: end what another one had begun. */
+void change_recover(struct session *s, struct guest *g, struct definition *d);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* A disk or a network interface for a guest that runs. */
+#include <errno.h>
+#include <lodged/change.h>
+#include <lodged/devices.h>
+#include <lodged/lan.h>
+#include <lodged/log.h>
+#include <lodged/nodes.h>
+#include <lodged/record.h>
+#include <stdio.h>
+#include <string.h>
+
+struct attach {
+	struct session *s;
+	struct guest *g;
+	struct definition *with; /* the definition with the new device */
+	struct definition one;	 /* the same with only that one; owns nothing */
+	struct device_id id;
+	struct devices dev; /* of `one` */
+};
+
+int change_find(const struct definition *d, const struct device_id *id)
+{
+	bool disk = !strcmp(id->type, "vbd");
+
+	for (size_t i = 0; i < (disk ? d->ndisks : d->nnics); i++)
+		if (disk ? definition_vdev_number(d->disks[i].vdev) == id->number : (int)d->nics[i].devid == id->number)
+			return (int)i;
+	return -1;
+}
+
+int change_possible(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct err *e)
+{
+	if (g->domid < 0 || g->state != GUEST_RUNNING || hv_domain_info(s->hv, (uint16_t)g->domid, info) ||
+		info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+		return err_set(e, EINVAL, "wrong-state", "the guest %s does not run: it has ended", g->name);
+	return 0;
+}
+
+/* Two of the same image in one guest, one of which can be written, would spoil it. */
+static int check_own_disks(const struct definition *d, const struct disk *new, struct err *e)
+{
+	struct block_id id, other;
+	struct err ignored;
+
+	if (!new->target || new->script || block_identify(new->target, &id, &ignored))
+		return 0; /* devices_check() says what is wrong */
+	for (size_t i = 0; i < d->ndisks; i++) {
+		const struct disk *k = &d->disks[i];
+
+		if (!k->target || k->script || (k->readonly && new->readonly) || (k->shared && new->shared) ||
+			block_identify(k->target, &other, &ignored) || other.is_file != id.is_file || other.dev != id.dev ||
+			other.ino != id.ino)
+			continue;
+		return err_set(e, EBUSY, "disk-in-use", "the guest %s has %s already, as %s", d->name, new->target, k->vdev);
+	}
+	return 0;
+}
+
+/* The item into the list of the definition's JSON; *number of the device, or -errno. */
+static int add_disk(const struct definition *d, json_t *json, const json_t *item, int *number, struct err *e)
+{
+	const char *vdev = json_string_value(json_object_get(item, "vdev"));
+	struct device_id id = { "vbd", vdev ? definition_vdev_number(vdev) : -1 };
+	json_t *list = json_object_get(json, "disks");
+
+	*number = id.number;
+	if (id.number >= 0 && change_find(d, &id) >= 0)
+		return err_set(e, EEXIST, "device-taken", "the guest %s has a disk %s already (`lodge block-list %s`)", d->name,
+			vdev, d->name);
+	if (!list)
+		json_object_set_new(json, "disks", list = json_array());
+	return json_array_append(list, (json_t *)item) ? err_set(e, ENOMEM, "internal", "out of memory") : 0;
+}
+
+/* The number that is asked for, or the least that is free; where it stands in the list goes with it. */
+static int add_nic(const struct definition *d, json_t *json, const json_t *item, int *number, struct err *e)
+{
+	json_int_t wanted = json_integer_value(json_object_get(item, "devid"));
+	struct device_id id = { "vif", wanted > 0 && wanted <= NIC_DEVID_MAX ? (int)wanted : 0 };
+	json_t *list = json_object_get(json, "nics"), *copy = json_copy((json_t *)item);
+	size_t at = 0;
+
+	if (wanted > 0 && change_find(d, &id) >= 0) {
+		json_decref(copy);
+		return err_set(e, EEXIST, "device-taken",
+			"the guest %s has a network interface %d already (`lodge network-list %s`)", d->name, id.number, d->name);
+	}
+	while (!wanted && change_find(d, &id) >= 0)
+		id.number++;
+	while (at < d->nnics && (int)d->nics[at].devid < id.number)
+		at++;
+	if (!list)
+		json_object_set_new(json, "nics", list = json_array());
+	*number = id.number;
+	if (!wanted && copy)
+		json_object_set_new(copy, "devid", json_integer(id.number));
+	return json_array_insert_new(list, at, copy) ? err_set(e, ENOMEM, "internal", "out of memory") : 0;
+}
+
+static int make_definition(struct attach *a, const struct definition *d, const json_t *item, struct err *e)
+{
+	json_t *json = definition_to_json(d);
+	bool disk = !strcmp(a->id.type, "vbd");
+	int rc = json ? 0 : err_set(e, ENOMEM, "internal", "out of memory");
+
+	if (!rc)
+		rc = (disk ? add_disk : add_nic)(d, json, item, &a->id.number, e);
+	if (!rc)
+		rc = definition_from_json(json, &a->with, e);
+	json_decref(json);
+	if (!rc)
+		rc = definition_complete(a->with, e);
+	return rc;
+}
+
+/* Our own network knows a guest's name by its first interface there alone. */
+static bool on_our_network(const struct definition *d)
+{
+	for (size_t i = 0; i < d->nnics; i++)
+		if (!d->nics[i].bridge && !d->nics[i].script)
+			return true;
+	return false;
+}
+
+static void select_one(struct attach *a, const struct definition *d)
+{
+	int i = change_find(a->with, &a->id);
+	bool disk = !strcmp(a->id.type, "vbd");
+
+	a->one = *a->with;
+	a->one.disks = &a->with->disks[disk ? i : 0];
+	a->one.ndisks = disk;
+	a->one.nics = &a->with->nics[disk ? 0 : i];
+	a->one.nnics = !disk;
+	if (on_our_network(d))
+		a->one.name = NULL;
+}
+
+static bool first_problem(const struct err *e, void *ctx)
+{
+	*(struct err *)ctx = *e;
+	return false;
+}
+
+/* From here on the device is there for all to see: record, mark and nodes. */
+static int publish(struct attach *a, struct err *e)
+{
+	struct nodes n = { .def = &a->one, .uuid = a->g->uuid_text, .domid = a->g->domid, .disks = a->dev.disks,
+			   .bridges = a->dev.bridges, .guarded = a->dev.guarded };
+	struct store_batch b = { 0 };
+	char mark[64];
+	int rc = record_put_definition(&b, a->g->uuid_text, a->with);
+
+	if (!rc) {
+		snprintf(mark, sizeof(mark), "attach %s %d", a->id.type, a->id.number);
+		record_put_change(&b, a->g->uuid_text, mark);
+		nodes_put_devices(&b, &n);
+		rc = store_batch_commit(&b, a->s->store);
+	}
+	return rc ? session_store_error(e, rc, "writing the device's nodes") : 0;
+}
+
+static int unmark(struct attach *a, struct err *e)
+{
+	struct store_batch b = { 0 };
+	int rc;
+
+	record_put_change(&b, a->g->uuid_text, NULL);
+	rc = store_batch_commit(&b, a->s->store);
+	return rc ? session_store_error(e, rc, "noting that the device is there") : 0;
+}
+
+/* What devices_attach() made, when nothing of it has been written down yet. */
+static void drop_unwritten(struct attach *a)
+{
+	char tag[BLOCK_TAG_MAX];
+
+	for (size_t i = 0; i < a->one.ndisks && a->dev.disks; i++) {
+		devices_tag(tag, a->g->uuid_text, a->one.disks[i].vdev);
+		block_detach(a->dev.disks[i], tag);
+	}
+	for (size_t i = 0; i < a->one.nnics; i++)
+		if (!a->one.nics[i].bridge && !a->one.nics[i].script)
+			lan_detach(a->one.nics[i].mac);
+}
+
+static int bring_up(struct attach *a, struct err *e)
+{
+	struct hub_wait *waits;
+	struct err ignored;
+	int rc = devices_attach(&a->one, a->g->uuid_text, &a->dev, e);
+
+	waits = rc ? NULL : devices_begin(&a->one, a->g->domid);
+	if (!rc && !waits)
+		rc = err_set(e, ENOMEM, "internal", "out of memory");
+	if (!rc && (rc = publish(a, e)))
+		devices_cancel(&a->one, waits);
+	if (rc) {
+		drop_unwritten(a);
+		return rc;
+	}
+	rc = devices_wait(a->s, &a->one, a->g->domid, waits, e);
+	if (!rc)
+		rc = unmark(a, e);
+	if (rc)
+		change_undo(a->s, a->g, &a->id, a->with, &ignored);
+	return rc;
+}
+
+static int attach(struct attach *a, const struct definition *d, const json_t *item, struct err *e)
+{
+	struct err found = { 0 };
+	bool disk = !strcmp(a->id.type, "vbd");
+	int rc = make_definition(a, d, item, e);
+
+	if (rc)
+		return rc;
+	select_one(a, d);
+	if (disk && (rc = check_own_disks(d, a->one.disks, e)))
+		return rc;
+	devices_check(&a->one, a->g, true, first_problem, &found);
+	if (found.error) {
+		*e = found;
+		rc = -e->error;
+	} else {
+		rc = bring_up(a, e);
+		devices_free(&a->dev);
+	}
+	if (rc)
+		registry_unclaim_device(a->g, disk ? CLAIM_DISK : CLAIM_MAC, a->id.number);
+	return rc;
+}
+
+int change_attach(struct session *s, struct guest *g, const char *type, const json_t *item, struct device_id *id,
+	struct definition **with, struct err *e)
+{
+	struct attach a = { .s = s, .g = g, .id = { type, -1 } };
+	xen_domctl_getdomaininfo_t info;
+	struct definition *d;
+	int rc = change_possible(s, g, &info, e);
+
+	if (rc)
+		return rc;
+	rc = record_definition(s->store, g->uuid_text, &d);
+	if (rc)
+		return session_store_error(e, rc, "reading the definition");
+	rc = attach(&a, d, item, e);
+	definition_free(d);
+	if (rc) {
+		definition_free(a.with);
+		return rc;
+	}
+	*id = a.id;
+	*with = a.with;
+	log_line("%s: %s %d is attached", g->name, type, a.id.number);
+	return 0;
+}
