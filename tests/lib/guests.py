@@ -3,6 +3,7 @@
 
 Guests boot image/guest/ unless a definition says otherwise; with `AGENT=1` on its command line such a guest takes commands.
 """
+import gzip
 import json
 import re
 import shlex
@@ -176,3 +177,12 @@ def differences(before, after):
 
 def oops(text):
     return re.findall(r'.*(?:Oops|BUG:|Call Trace|Kernel panic|I/O error).*', text)
+
+
+def initrd_with(scratch, tree):
+    """Domain 0's image, and what is in the directory `tree`: the kernel unpacks one archive after the other."""
+    archive = subprocess.run('find . | cpio --quiet -o -H newc -R 0:0', shell=True, cwd=tree, stdout=subprocess.PIPE, check=True).stdout
+    path = scratch / 'dom0.gz'
+    # Packed, because one that is not would have to begin at a multiple of four bytes.
+    path.write_bytes(steps.IMAGE.read_bytes() + gzip.compress(archive))
+    return path

@@ -6,7 +6,7 @@ import subprocess
 
 import qemu
 import steps
-from guests import (TINY, boot, console_log, create, define, definition, empty_disk, guests, in_guest, lodge, lodge_fails, lodge_json,
+from guests import (TINY, boot, console_log, create, define, definition, empty_disk, guests, in_guest, initrd_with, lodge, lodge_fails, lodge_json,
                     wait_console, wait_gone)
 from harness import audit, check, check_dom0_healthy, check_equal, test
 
@@ -311,7 +311,7 @@ def dump_fails(t):
 
 # Domain 0's start and end
 
-def initrd_with(t, files):
+def dom0_with(t, files):
     """Domain 0's image with more in it: {path: text, bytes, or ('link', target)}."""
     tree = t.scratch / 'more'
     for path, content in files.items():
@@ -321,10 +321,7 @@ def initrd_with(t, files):
             at.symlink_to(content[1])
         else:
             at.write_bytes(content.encode() if isinstance(content, str) else content)
-    archive = subprocess.run('find . | cpio --quiet -o -H newc -R 0:0', shell=True, cwd=tree, stdout=subprocess.PIPE, check=True).stdout
-    out = t.scratch / 'dom0.gz'
-    out.write_bytes(steps.IMAGE.read_bytes() + archive)
-    return out
+    return initrd_with(t.scratch, tree)
 
 
 def auto_files(**more):
@@ -343,7 +340,7 @@ def with_domain0(t):
     """Links in /etc/xen/auto start with Domain 0, in order, and their guests shut down cleanly before it powers off."""
     disk = out_disk(t)
     linux = definition('store', on_poweroff='restart', vif=None, extra='console=hvc0')
-    m = boot(t, initrd=initrd_with(t, auto_files(**{'etc/xen/auto/50-store': linux})), disks=(disk,))
+    m = boot(t, initrd=dom0_with(t, auto_files(**{'etc/xen/auto/50-store': linux})), disks=(disk,))
     wait_autostart(m)
     found = guests(m)
     check_equal(sorted(found, key=lambda n: found[n]['domid']), ['b', 'a', 'self', 'store'], 'guests in the order of their start')
@@ -369,7 +366,7 @@ def with_domain0(t):
 @test(timeout=400)
 def autostart_goes_on(t):
     """The manager is killed several times while guests are started and while they are shut down; Domain 0 reboots in the end."""
-    m = boot(t, initrd=initrd_with(t, auto_files()))
+    m = boot(t, initrd=dom0_with(t, auto_files()))
     wait_autostart(m)
     lodge(m, 'autostop')
     check_equal(guests(m), {}, 'guests after autostop')
