@@ -84,7 +84,7 @@ def each_action(t, how):
         audit(m)
 
 
-@test()
+@test(long=True)
 def on_poweroff(t):
     each_action(t, 'poweroff')
 
@@ -134,7 +134,7 @@ def brake(t):
     check_dom0_healthy(m)
 
 
-@test()
+@test(long=True)
 def for_good(t):
     """shutdown --no-restart, and autostop, which destroys what does not obey."""
     m = boot(t, files={'tiny.elf': TINY})
@@ -246,7 +246,7 @@ def dump_core(t):
     check_dom0_healthy(m)
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def dump_linux(t):
     """Debian's kernel: what it says of itself is in its dump, at its addresses; a crash dumps it and starts it again, once."""
     disk = out_disk(t)
@@ -363,7 +363,7 @@ def with_domain0(t):
     check('Requesting system poweroff' in said and 'guest store ended' in said, f"the end of the guest's console: {said[-500:]!r}")
 
 
-@test(timeout=400)
+@test(timeout=400, long=True)
 def autostart_goes_on(t):
     """The manager is killed several times while guests are started and while they are shut down; Domain 0 reboots in the end."""
     m = boot(t, initrd=dom0_with(t, auto_files()))

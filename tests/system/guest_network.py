@@ -57,7 +57,7 @@ def addresses_stay(t):
     lodge(m, 'destroy', 'one')
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def own_bridge(t):
     """A bridge that the definition names, a MAC address and an interface name of one's own; clashes are refused."""
     m = boot(t)

@@ -77,7 +77,7 @@ def nmi_under_load(t):
     audit(m)
 
 
-@test()
+@test(long=True)
 def self_patching(t):
     """A kernel that patches its code under the feet of its other processors goes on. (QEMU's emulation can get stuck in that; see refresh_code().)"""
     m = t.boot_dom0(cpus=2)

@@ -134,7 +134,7 @@ def domain_0_dies(t):
     check('Running the command failed: ' in result.stderr and 'console.log' in result.stderr, f'message: {result.stderr!r}')
 
 
-@test()
+@test(long=True)
 def timeout(t):
     result = run(t, '--timeout', '30', '--', 'sleep', '1000')
     check_equal(result.returncode, 125, 'status')
