@@ -294,7 +294,7 @@ def dump_linux(t):
     check_dom0_healthy(m)
 
 
-@test()
+@test(long=True)
 def dump_fails(t):
     """No room for a core dump: that is said, no half file is left, and what follows the dump is done all the same."""
     m = boot(t, files={'tiny.elf': TINY})

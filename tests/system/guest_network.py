@@ -40,7 +40,7 @@ def default(t):
         audit(m)
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def addresses_stay(t):
     """MAC and IP addresses are the same after a restart of the guest and of the manager."""
     m = boot(t)

@@ -44,7 +44,7 @@ def send(t):
     check_counters(m)
 
 
-@test()
+@test(long=True)
 def both_at_once(t):
     payload = os.urandom(SIZE)
     m = t.boot_dom0(cpus=2)

@@ -64,7 +64,7 @@ def hotplug(t):
     check_dom0_healthy(m)
 
 
-@test(timeout=300, ours=True)
+@test(timeout=300, ours=True, long=True)
 def nmi_under_load(t):
     """NMIs at whatever instruction the processors are: in guests, on the ways in and out, in the hypervisor. Nothing goes wrong, and no count."""
     m = t.boot_dom0(cpus=2)
