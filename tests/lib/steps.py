@@ -83,9 +83,12 @@ def build_hypervisor(quiet=False):
     make('hypervisor', 'Building the hypervisor', quiet)
 
 
-def fetch_kernel(quiet=False):
-    if not (CACHE / 'kernel' / 'version').exists():
-        run_step("Fetching Debian's kernel", 'kernel', [ROOT / 'scripts/fetch-kernel', CACHE], quiet)
+def fetch_kernel(quiet=False, release=''):
+    """The directory of this machine's Debian's kernel, or of another release's."""
+    name = f'kernel-{release}' if release else 'kernel'
+    if not (CACHE / name / 'version').exists():
+        run_step(f"Fetching Debian's kernel {release}".rstrip(), name, [ROOT / 'scripts/fetch-kernel', CACHE, *release.split()], quiet)
+    return CACHE / name
 
 
 def fetch_debian(name, quiet=False):

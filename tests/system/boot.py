@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Every way to boot, on both machines and on 1, 2 and 4 processors, as far as a Domain 0 that works and powers off."""
 import functools
+import subprocess
 
+import steps
 from harness import check, check_dom0_healthy, check_equal, test
 
 
-def boots(t, machine, boot, cpus):
-    m = t.boot_dom0(machine=machine, boot=boot, cpus=cpus, dom0_args='lodge-test=passed')
+def boots(t, machine, boot, cpus, **config):
+    m = t.boot_dom0(machine=machine, boot=boot, cpus=cpus, dom0_args='lodge-test=passed', **config)
     check('lodge-test=passed' in m.sh('cat /proc/cmdline'), "Domain 0's parameters did not arrive")
     check_equal(m.sh('cat /sys/hypervisor/type').strip(), 'xen', 'hypervisor type')
     check_equal(m.sh('nproc').strip(), str(cpus), 'processors in Domain 0')
@@ -44,3 +46,12 @@ def gzip_image(t):
     check_equal(m.sh('cat /sys/hypervisor/type').strip(), 'xen', 'hypervisor type')
     mib = int(m.sh('cat /sys/devices/system/xen_memory/xen_memory0/info/current_kb')) / 1024
     check(444 <= mib <= 452, f'Domain 0 has {mib:.1f} MiB')
+
+
+@test(long=True, timeout=900)
+def debian_13(t):
+    """The kernel of the next release, 6.12, as Domain 0."""
+    kernel = steps.fetch_kernel(release='trixie')
+    initrd = t.scratch / 'dom0.gz'
+    subprocess.run([steps.ROOT / 'image/build', kernel, initrd], check=True)
+    boots(t, 'q35', 'grub', 2, kernel=kernel / 'vmlinuz', initrd=initrd)
