@@ -61,6 +61,14 @@ void definition_remove_disk(struct definition *d, size_t i)
 	memmove(&d->disks[i], &d->disks[i + 1], (--d->ndisks - i) * sizeof(*d->disks));
 }
 
+const struct nic *definition_default_nic(const struct definition *d)
+{
+	for (size_t i = 0; i < d->nnics; i++)
+		if (nic_is_default(&d->nics[i]))
+			return &d->nics[i];
+	return NULL;
+}
+
 void definition_remove_nic(struct definition *d, size_t i)
 {
 	nic_free(&d->nics[i]);

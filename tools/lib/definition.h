@@ -119,6 +119,10 @@ int definition_from_json(const json_t *json, struct definition **out, struct err
 /* Take item i out of its list. */
 void definition_remove_disk(struct definition *d, size_t i);
 void definition_remove_nic(struct definition *d, size_t i);
+/* The interface is in the default network, which the manager keeps. */
+static inline bool nic_is_default(const struct nic *n) { return !n->bridge && !n->script; }
+/* The first such; NULL: none. The default network knows the guest's name by it alone. */
+const struct nic *definition_default_nic(const struct definition *d);
 struct definition *definition_copy(const struct definition *d);
 void definition_free(struct definition *d);
 

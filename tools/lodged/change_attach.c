@@ -114,15 +114,6 @@ static int make_definition(struct attach *a, const struct definition *d, const j
 	return rc;
 }
 
-/* Our own network knows a guest's name by its first interface there alone. */
-static bool on_our_network(const struct definition *d)
-{
-	for (size_t i = 0; i < d->nnics; i++)
-		if (!d->nics[i].bridge && !d->nics[i].script)
-			return true;
-	return false;
-}
-
 static void select_one(struct attach *a, const struct definition *d)
 {
 	int i = change_find(a->with, &a->id);
@@ -133,7 +124,7 @@ static void select_one(struct attach *a, const struct definition *d)
 	a->one.ndisks = disk;
 	a->one.nics = &a->with->nics[disk ? 0 : i];
 	a->one.nnics = !disk;
-	if (on_our_network(d))
+	if (definition_default_nic(d))
 		a->one.name = NULL;
 }
 
@@ -181,7 +172,7 @@ static void drop_unwritten(struct attach *a)
 		block_detach(a->dev.disks[i], tag);
 	}
 	for (size_t i = 0; i < a->one.nnics; i++)
-		if (!a->one.nics[i].bridge && !a->one.nics[i].script)
+		if (nic_is_default(&a->one.nics[i]))
 			lan_detach(a->one.nics[i].mac);
 }
 

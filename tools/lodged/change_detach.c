@@ -25,26 +25,18 @@
 /* States of a frontend, as it says itself in the store (<xen/io/xenbus.h>). */
 enum { INITIALISED = 3, CONNECTED = 4, CLOSING = 5, CLOSED = 6 };
 
-static bool on_our_network(const struct nic *n)
-{
-	return !n->bridge && !n->script;
-}
-
-/* Our own network knows a guest's name by its first interface there. */
 static void drop_nic(struct definition *d, size_t i)
 {
-	bool ours = on_our_network(&d->nics[i]);
+	bool ours = nic_is_default(&d->nics[i]);
+	const struct nic *first;
 	struct err ignored;
 
 	if (ours)
 		lan_detach(d->nics[i].mac);
 	definition_remove_nic(d, i);
-	for (i = 0; ours && i < d->nnics; i++) {
-		if (!on_our_network(&d->nics[i]))
-			continue;
-		lan_attach(d->nics[i].mac, d->nics[i].ip, d->name, &ignored);
-		break;
-	}
+	first = definition_default_nic(d);
+	if (ours && first)
+		lan_attach(first->mac, first->ip, d->name, &ignored);
 }
 
 /* Whatever the guest says. d: its definition, which is changed too. */

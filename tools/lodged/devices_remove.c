@@ -173,6 +173,6 @@ void devices_remove(struct session *s, int domid, const char *uuid, const struct
 		}
 	}
 	for (size_t i = 0; d && i < d->nnics; i++)
-		if (!d->nics[i].bridge && !d->nics[i].script)
+		if (nic_is_default(&d->nics[i]))
 			lan_detach(d->nics[i].mac);
 }

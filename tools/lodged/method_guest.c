@@ -150,16 +150,13 @@ static int rename_locked(struct session *s, struct guest *g, const char *name, s
 		return rc;
 	rc = record_definition(s->store, g->uuid_text, &d);
 	if (!rc) {
+		const struct nic *first = definition_default_nic(d);
 		char *old = d->name;
 
 		d->name = (char *)name;
 		rc = record_set_definition(s->store, g->uuid_text, d);
-		for (size_t i = 0; i < d->nnics && !rc; i++) {
-			if (!d->nics[i].bridge && !d->nics[i].script) {
-				lan_attach(d->nics[i].mac, d->nics[i].ip, name, e);
-				break;
-			}
-		}
+		if (first && !rc)
+			lan_attach(first->mac, first->ip, name, e);
 		d->name = old;
 		definition_free(d);
 	}

@@ -269,7 +269,7 @@ static json_t *nic_json(struct session *s, int domid, const struct nic *n, int i
 	json_object_set_new(j, "interface", json_string(n->vifname ? n->vifname : interface));
 	if (bridge)
 		json_object_set_new(j, "bridge", json_string(bridge));
-	if (!n->bridge && !n->script)
+	if (nic_is_default(n))
 		lan_address(n->mac, address);
 	if (*address)
 		json_object_set_new(j, "address", json_string(address));
