@@ -152,20 +152,14 @@ int method_dump_core(struct session *s, const json_t *params, json_t **result, s
 	char path[640];
 	int rc = target_find_guest(s, params, false, &t, e);
 
+	if (!rc)
+		rc = target_lock(&t, e);
 	if (rc)
 		return rc;
-	if (t.g && !registry_lock(t.g))
-		rc = err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", t.name);
-	if (rc) {
-		target_put(&t);
-		return rc;
-	}
 	if (!file) {
 		choose_file(t.name, path, sizeof(path));
 		d.path = path;
 	}
-	if (t.g)
-		t.domid = t.g->domid;
 	if (*d.path != '/')
 		rc = err_set(e, EINVAL, "bad-request", "the file's path is not absolute: %.200s", d.path);
 	else if (t.domid < 0)
@@ -176,8 +170,6 @@ int method_dump_core(struct session *s, const json_t *params, json_t **result, s
 		log_line("%s: dumped to %s", t.name, d.path);
 		*result = json_pack("{s:s, s:I}", "file", d.path, "kib", (json_int_t)d.kib);
 	}
-	if (t.g)
-		registry_unlock(t.g);
 	target_put(&t);
 	return rc;
 }

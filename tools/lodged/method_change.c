@@ -26,8 +26,6 @@ struct changed {
 
 static void changed_put(struct changed *c)
 {
-	if (c->d)
-		registry_unlock(c->t.g);
 	definition_free(c->d);
 	c->d = NULL;
 	target_put(&c->t);
@@ -50,14 +48,12 @@ static int changed_find(struct session *s, const json_t *params, struct changed 
 
 	c->d = NULL;
 	rc = target_find(s, params, &c->t, e);
+	if (!rc)
+		rc = target_lock(&c->t, e);
 	if (rc)
 		return rc;
-	if (c->t.g && !registry_lock(c->t.g)) {
-		rc = err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", c->t.name);
-	} else if (c->t.g && (rc = record_definition(s->store, c->t.g->uuid_text, &c->d))) {
-		registry_unlock(c->t.g);
+	if (c->t.g && (rc = record_definition(s->store, c->t.g->uuid_text, &c->d)))
 		session_store_error(e, rc, "reading the definition");
-	}
 	if (!rc)
 		rc = check_running(s, c, e);
 	if (rc)

@@ -13,24 +13,12 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* A guest of ours, which we have to ourselves. */
+/* A guest of ours, which we have to ourselves until target_put(). */
 static int lock_guest(struct session *s, const json_t *params, struct target *t, struct err *e)
 {
 	int rc = target_find_guest(s, params, true, t, e);
 
-	if (rc)
-		return rc;
-	if (registry_lock(t->g))
-		return 0;
-	rc = err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", t->name);
-	target_put(t);
-	return rc;
-}
-
-static void unlock_guest(struct target *t)
-{
-	registry_unlock(t->g);
-	target_put(t);
+	return rc ? rc : target_lock(t, e);
 }
 
 /* --- what there is --- */
@@ -184,7 +172,7 @@ static int attach(struct session *s, const json_t *params, const char *type, con
 		definition_free(with);
 		*result = fn(&d);
 	}
-	unlock_guest(&t);
+	target_put(&t);
 	return rc;
 }
 
@@ -219,7 +207,7 @@ int method_block_detach(struct session *s, const json_t *params, json_t **result
 	if (rc)
 		return rc;
 	rc = detach(s, &t, &id, params, e);
-	unlock_guest(&t);
+	target_put(&t);
 	return rc;
 }
 
@@ -266,7 +254,7 @@ int method_network_detach(struct session *s, const json_t *params, json_t **resu
 	rc = find_nic(s, t.g, json_object_get(params, "nic"), &id, e);
 	if (!rc)
 		rc = detach(s, &t, &id, params, e);
-	unlock_guest(&t);
+	target_put(&t);
 	return rc;
 }
 
@@ -322,6 +310,6 @@ int method_network_rate(struct session *s, const json_t *params, json_t **result
 		rc = find_nic(s, t.g, json_object_get(params, "nic"), &id, e);
 	if (!rc)
 		rc = set_rate(s, t.g, &id, (uint64_t)bytes, (uint32_t)interval_us, e);
-	unlock_guest(&t);
+	target_put(&t);
 	return rc;
 }

@@ -173,14 +173,11 @@ int method_rename(struct session *s, const json_t *params, json_t **result, stru
 
 	if (!rc)
 		rc = target_find_guest(s, params, true, &t, e);
+	if (!rc)
+		rc = target_lock(&t, e);
 	if (rc)
 		return rc;
-	if (!registry_lock(t.g)) {
-		rc = err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", t.name);
-	} else {
-		rc = rename_locked(s, t.g, name, e);
-		registry_unlock(t.g);
-	}
+	rc = rename_locked(s, t.g, name, e);
 	target_put(&t);
 	return rc;
 }

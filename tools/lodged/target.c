@@ -115,8 +115,24 @@ int target_find_guest(struct session *s, const json_t *params, bool managed, str
 	return 0;
 }
 
+int target_lock(struct target *t, struct err *e)
+{
+	if (!t->g)
+		return 0;
+	t->locked = registry_lock(t->g);
+	if (!t->locked) {
+		target_put(t);
+		return err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", t->name);
+	}
+	t->domid = t->g->domid;
+	return 0;
+}
+
 void target_put(struct target *t)
 {
+	if (t->locked)
+		registry_unlock(t->g);
+	t->locked = false;
 	registry_put(t->g);
 	t->g = NULL;
 }

@@ -12,12 +12,18 @@ struct target {
 	int domid;		/* -1: it has none at the moment */
 	xen_domctl_getdomaininfo_t info;	/* with a domain id */
 	char name[256];		/* "" : has none */
+	bool locked;		/* target_lock() */
 };
 
 /* params' member "guest". "no-such-guest". */
 int target_find(struct session *s, const json_t *params, struct target *t, struct err *e);
 /* The same, but not Domain 0 ("is-dom0"), and with `managed` only ours ("not-managed"). */
 int target_find_guest(struct session *s, const json_t *params, bool managed, struct target *t, struct err *e);
+/*
+ * Have the guest to ourselves until target_put(), if it is one of ours: registry_lock(); its domain is then what t says. "no-such-guest": it has
+ * ended meanwhile, and t is given back.
+ */
+int target_lock(struct target *t, struct err *e);
 void target_put(struct target *t);
 /* Name of a domain; "" if it has none. */
 void target_name(struct session *s, int domid, char name[256]);
