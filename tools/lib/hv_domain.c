@@ -88,6 +88,11 @@ int hv_domain_info(struct hv *hv, uint16_t domid, xen_domctl_getdomaininfo_t *in
 	return 0;
 }
 
+bool hv_domain_runs(struct hv *hv, int domid, xen_domctl_getdomaininfo_t *info)
+{
+	return domid >= 0 && !hv_domain_info(hv, (uint16_t)domid, info) && !(info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying));
+}
+
 int hv_domain_list(struct hv *hv, uint16_t first, xen_domctl_getdomaininfo_t *infos, size_t max)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getdomaininfolist };

@@ -27,15 +27,18 @@ struct device_id {
 
 /* Where it is in the definition; -1: not there. */
 int change_find(const struct definition *d, const struct device_id *id);
+/* The same, and "no-device" (-ENOENT). */
+int change_need(const struct guest *g, const struct definition *d, const struct device_id *id, struct err *e);
 /* The guest has a domain that runs, or "wrong-state". */
 int change_possible(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct err *e);
+/* The same, and its definition (caller frees). */
+int change_begin(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct definition **d, struct err *e);
 
 /*
- * Give it one more. item: as in `disks` or `nics` of a definition. *id: which it has become; *with (caller frees): the definition
- * as it is now. A failure has undone everything.
+ * Give it one more. item: as in `disks` or `nics` of a definition. *id: which it has become. A failure has undone everything.
  */
 int change_attach(struct session *s, struct guest *g, const char *type, const json_t *item, struct device_id *id,
-	struct definition **with, struct err *e);
+	struct err *e);
 /* Take one away, when the guest has let go of it ("device-busy": it does not), or at once. */
 int change_detach(struct session *s, struct guest *g, const struct device_id *id, bool force, struct err *e);
 /* What has been attached just now, but not to the end. d: its definition, which is changed too. */

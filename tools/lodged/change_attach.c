@@ -29,12 +29,27 @@ int change_find(const struct definition *d, const struct device_id *id)
 	return -1;
 }
 
+int change_need(const struct guest *g, const struct definition *d, const struct device_id *id, struct err *e)
+{
+	bool disk = !strcmp(id->type, "vbd");
+	int i = change_find(d, id);
+
+	return i >= 0 ? i : err_set(e, ENOENT, "no-device", "the guest %s has no %s %d (`lodge %s-list %s` shows what it has)", g->name,
+		disk ? "disk" : "network interface", id->number, disk ? "block" : "network", g->name);
+}
+
 int change_possible(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct err *e)
 {
-	if (g->domid < 0 || g->state != GUEST_RUNNING || hv_domain_info(s->hv, (uint16_t)g->domid, info) ||
-		info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+	if (g->state != GUEST_RUNNING || !hv_domain_runs(s->hv, g->domid, info))
 		return err_set(e, EINVAL, "wrong-state", "the guest %s does not run: it has ended", g->name);
 	return 0;
+}
+
+int change_begin(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct definition **d, struct err *e)
+{
+	int rc = change_possible(s, g, info, e);
+
+	return rc ? rc : session_definition(s, g, d, e);
 }
 
 /* Two of the same image in one guest, one of which can be written, would spoil it. */
@@ -223,27 +238,21 @@ static int attach(struct attach *a, const struct definition *d, const json_t *it
 	return rc;
 }
 
-int change_attach(struct session *s, struct guest *g, const char *type, const json_t *item, struct device_id *id,
-	struct definition **with, struct err *e)
+int change_attach(struct session *s, struct guest *g, const char *type, const json_t *item, struct device_id *id, struct err *e)
 {
 	struct attach a = { .s = s, .g = g, .id = { type, -1 } };
 	xen_domctl_getdomaininfo_t info;
 	struct definition *d;
-	int rc = change_possible(s, g, &info, e);
+	int rc = change_begin(s, g, &info, &d, e);
 
 	if (rc)
 		return rc;
-	rc = record_definition(s->store, g->uuid_text, &d);
-	if (rc)
-		return session_store_error(e, rc, "reading the definition");
 	rc = attach(&a, d, item, e);
 	definition_free(d);
-	if (rc) {
-		definition_free(a.with);
+	definition_free(a.with);
+	if (rc)
 		return rc;
-	}
 	*id = a.id;
-	*with = a.with;
 	log_line("%s: %s %d is attached", g->name, type, a.id.number);
 	return 0;
 }

@@ -85,16 +85,21 @@ static bool has_closed(struct session *s, const struct guest *g, const struct de
 	return frontend_state(s, g, id) >= CLOSED;
 }
 
-/* Wait until both ends are connected, or one has closed, or it seems that nothing comes of it. */
-static void await_connected(struct session *s, const struct guest *g, const struct device_id *id, struct hub_wait *w)
+static unsigned int backend_state(const struct guest *g, const struct device_id *id)
 {
 	char device[32];
 
 	snprintf(device, sizeof(device), "%s-%d-%d", id->type, g->domid, id->number);
+	return devices_backend_state(device);
+}
+
+/* Wait until both ends are connected, or one has closed, or it seems that nothing comes of it. */
+static void await_connected(struct session *s, const struct guest *g, const struct device_id *id, struct hub_wait *w)
+{
 	for (int waited = 0; waited < START_PATIENCE; waited += LOOK_AGAIN) {
 		uint64_t state = frontend_state(s, g, id);
 
-		if (state > CONNECTED || (state == CONNECTED && devices_backend_state(device) >= CONNECTED) ||
+		if (state > CONNECTED || (state == CONNECTED && backend_state(g, id) >= CONNECTED) ||
 		    devices_wait_gone(w, LOOK_AGAIN))
 			return;
 	}
@@ -137,11 +142,8 @@ static int begin_ask(struct session *s, const struct guest *g, const struct devi
 static int give_up(struct session *s, const struct guest *g, const struct device_id *id, struct err *e)
 {
 	struct store_batch b = { 0 };
-	unsigned int state;
-	char device[32];
+	unsigned int state = backend_state(g, id);
 
-	snprintf(device, sizeof(device), "%s-%d-%d", id->type, g->domid, id->number);
-	state = devices_backend_state(device);
 	record_put_change(&b, g->uuid_text, NULL);
 	nodes_put_backend(&b, g->domid, id->type, id->number, true, state ? state : CLOSED);
 	return commit(s, &b, e);
@@ -198,12 +200,11 @@ static int ask_if_in_use(struct session *s, struct guest *g, const struct defini
 static int detach(struct session *s, struct guest *g, const struct device_id *id, bool force, bool paused, struct definition *d,
 	struct err *e)
 {
-	int rc = 0;
+	int rc = change_need(g, d, id, e);
 
-	if (change_find(d, id) < 0)
-		return err_set(e, ENOENT, "no-device", "the guest %s has no %s %d (`lodge %s-list %s` shows what it has)", g->name,
-			strcmp(id->type, "vbd") ? "network interface" : "disk", id->number,
-			strcmp(id->type, "vbd") ? "network" : "block", g->name);
+	if (rc < 0)
+		return rc;
+	rc = 0;
 	if (!force && paused && in_use(s, g, id))
 		return err_set(e, EINVAL, "wrong-state",
 			"the guest %s is paused and cannot let go of it: unpause it first, or take it away with --force", g->name);
@@ -218,13 +219,10 @@ int change_detach(struct session *s, struct guest *g, const struct device_id *id
 {
 	xen_domctl_getdomaininfo_t info;
 	struct definition *d;
-	int rc = change_possible(s, g, &info, e);
+	int rc = change_begin(s, g, &info, &d, e);
 
 	if (rc)
 		return rc;
-	rc = record_definition(s->store, g->uuid_text, &d);
-	if (rc)
-		return session_store_error(e, rc, "reading the definition");
 	rc = detach(s, g, id, force, info.flags & XEN_DOMINF_paused, d, e);
 	definition_free(d);
 	if (!rc)

@@ -215,7 +215,7 @@ static void now_runs(struct session *s, struct guest *g)
 	xen_domctl_getdomaininfo_t info;
 
 	registry_set_state(g, GUEST_RUNNING);
-	if (hv_domain_info(s->hv, (uint16_t)g->domid, &info) || info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+	if (!hv_domain_runs(s->hv, g->domid, &info))
 		registry_queue(g);
 }
 

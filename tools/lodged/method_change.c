@@ -34,10 +34,7 @@ static void changed_put(struct changed *c)
 /* Neither ended nor about to. */
 static int check_running(struct session *s, struct changed *c, struct err *e)
 {
-	if (c->t.g)
-		c->t.domid = c->t.g->state == GUEST_RUNNING ? c->t.g->domid : -1;
-	if (c->t.domid < 0 || hv_domain_info(s->hv, (uint16_t)c->t.domid, &c->t.info) ||
-		c->t.info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
+	if ((c->t.g && c->t.g->state != GUEST_RUNNING) || !hv_domain_runs(s->hv, c->t.domid, &c->t.info))
 		return err_set(e, EINVAL, "wrong-state", "the guest %s does not run: it has ended, or is being made", c->t.name);
 	return 0;
 }
@@ -52,8 +49,8 @@ static int changed_find(struct session *s, const json_t *params, struct changed 
 		rc = target_lock(&c->t, e);
 	if (rc)
 		return rc;
-	if (c->t.g && (rc = record_definition(s->store, c->t.g->uuid_text, &c->d)))
-		session_store_error(e, rc, "reading the definition");
+	if (c->t.g)
+		rc = session_definition(s, c->t.g, &c->d, e);
 	if (!rc)
 		rc = check_running(s, c, e);
 	if (rc)
@@ -160,9 +157,9 @@ static int which_vcpu(const struct changed *c, const json_t *v, int *vcpu, struc
 	*vcpu = -1;
 	if (text && !strcmp(text, "all"))
 		return 0;
-	if (text && *text && strlen(text) < 6 && strspn(text, "0123456789") == strlen(text))
-		n = atoi(text);
-	else if (text)
+	if (text)
+		n = target_number(text);
+	if (text && n < 0)
 		return err_set(e, EINVAL, "bad-request", "found \"%.40s\" as a vCPU, expected its number, or all", text);
 	if (n < 0 || n >= max_vcpus(c))
 		return err_set(e, EINVAL, "out-of-range", "%s has the vCPUs 0 to %u", c->t.name, max_vcpus(c) - 1);

@@ -158,20 +158,15 @@ int method_network_list(struct session *s, const json_t *params, json_t **result
 static int attach(struct session *s, const json_t *params, const char *type, const char *member,
 	json_t *(*fn)(const struct device *d), json_t **result, struct err *e)
 {
-	struct definition *with;
 	struct device_id id;
 	struct target t;
 	int rc = lock_guest(s, params, &t, e);
 
 	if (rc)
 		return rc;
-	rc = change_attach(s, t.g, type, json_object_get(params, member), &id, &with, e);
-	if (!rc) {
-		struct device d = { s, t.g->domid, id.number, type };
-
-		definition_free(with);
-		*result = fn(&d);
-	}
+	rc = change_attach(s, t.g, type, json_object_get(params, member), &id, e);
+	if (!rc)
+		*result = fn(&(struct device){ s, t.g->domid, id.number, type });
 	target_put(&t);
 	return rc;
 }
@@ -222,16 +217,15 @@ static int find_nic(struct session *s, const struct guest *g, const json_t *v, s
 	id->number = (int)json_integer_value(v);
 	if (!text)
 		return 0;
-	if (*text && strlen(text) < 6 && strspn(text, "0123456789") == strlen(text)) {
-		id->number = atoi(text);
+	id->number = target_number(text);
+	if (id->number >= 0)
 		return 0;
-	}
 	if (definition_mac(text, mac))
 		return err_set(e, EINVAL, "bad-network",
 			"found \"%.60s\", expected the number of a network interface, or its MAC address", text);
-	rc = record_definition(s->store, g->uuid_text, &d);
+	rc = session_definition(s, g, &d, e);
 	if (rc)
-		return session_store_error(e, rc, "reading the definition");
+		return rc;
 	rc = err_set(e, ENOENT, "no-device", "the guest %s has no network interface with the address %s (`lodge network-list %s`)",
 		g->name, text, g->name);
 	for (size_t i = 0; i < d->nnics; i++)
@@ -266,21 +260,19 @@ static int set_rate(
 {
 	struct store_batch b = { 0 };
 	struct definition *d;
-	int rc = record_definition(s->store, g->uuid_text, &d), i;
+	int rc = session_definition(s, g, &d, e), i;
 
 	if (rc)
-		return session_store_error(e, rc, "reading the definition");
-	i = change_find(d, id);
+		return rc;
+	i = change_need(g, d, id, e);
 	if (i < 0) {
-		rc = err_set(e, ENOENT, "no-device",
-			"the guest %s has no network interface %d (`lodge network-list %s` shows what it has)", g->name, id->number,
-			g->name);
+		rc = i;
 	} else {
 		d->nics[i].rate_bytes = bytes;
 		d->nics[i].rate_interval_us = interval_us;
 		rc = definition_check(d, NULL, e);
 	}
-	if (i >= 0 && !rc) {
+	if (!rc) {
 		rc = record_put_definition(&b, g->uuid_text, d);
 		nodes_put_rate(&b, g->domid, &d->nics[i]);
 		rc = rc ? rc : store_batch_commit(&b, s->store);

@@ -190,10 +190,8 @@ int method_definition(struct session *s, const json_t *params, json_t **result, 
 
 	if (rc)
 		return rc;
-	rc = record_definition(s->store, t.g->uuid_text, &d);
-	if (rc) {
-		session_store_error(e, rc, "reading the definition");
-	} else {
+	rc = session_definition(s, t.g, &d, e);
+	if (!rc) {
 		*result = json_pack("{s:o}", "definition", definition_to_json(d));
 		definition_free(d);
 	}

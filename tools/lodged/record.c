@@ -194,6 +194,13 @@ int record_definition(struct store *s, const char *uuid, struct definition **d)
 	return rc;
 }
 
+int session_definition(struct session *s, const struct guest *g, struct definition **d, struct err *e)
+{
+	int rc = record_definition(s->store, g->uuid_text, d);
+
+	return rc ? session_store_error(e, rc, "reading the definition") : 0;
+}
+
 int record_remove(struct store *s, const char *uuid)
 {
 	return store_remove(s, ROOT, uuid);

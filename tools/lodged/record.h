@@ -5,6 +5,8 @@
 
 #include <lib/definition.h>
 #include <lib/store_batch.h>
+#include <lodged/registry.h>
+#include <lodged/session.h>
 
 enum record_state { RECORD_BUILDING, RECORD_RUNNING, RECORD_ENDING, RECORD_NONE };
 
@@ -41,6 +43,8 @@ char *record_core(struct store *s, const char *uuid);
 int record_read(struct store *s, const char *uuid, struct record *r);
 /* -ENOENT, or -EINVAL when it is no definition. */
 int record_definition(struct store *s, const char *uuid, struct definition **d);
+/* The same for a request, with a message. */
+int session_definition(struct session *s, const struct guest *g, struct definition **d, struct err *e);
 int record_remove(struct store *s, const char *uuid);
 
 #endif

@@ -75,12 +75,18 @@ static bool by_search(struct session *s, const char *text, const uint8_t *uuid, 
 	return found;
 }
 
+int target_number(const char *text)
+{
+	return *text && strlen(text) < 6 && strspn(text, "0123456789") == strlen(text) ? atoi(text) : -1;
+}
+
 int target_find(struct session *s, const json_t *params, struct target *t, struct err *e)
 {
 	const json_t *v = json_object_get(params, "guest");
 	const char *text = json_string_value(v);
 	uint8_t uuid[16];
 	bool is_uuid;
+	int number;
 
 	*t = (struct target){ .domid = -1 };
 	if (!text) {
@@ -90,8 +96,8 @@ int target_find(struct session *s, const json_t *params, struct target *t, struc
 			return 0;
 		return err_set(e, ENOENT, "no-such-guest", "there is no domain %lld", n);
 	}
-	if (*text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 6 && atoi(text) < (int)DOMID_FIRST_RESERVED &&
-	    by_domid(s, atoi(text), t))
+	number = target_number(text);
+	if (number >= 0 && number < (int)DOMID_FIRST_RESERVED && by_domid(s, number, t))
 		return 0;
 	is_uuid = uuid_from_text(text, uuid);
 	if (by_guest(s, registry_by_name(text), t) || (is_uuid && by_guest(s, registry_by_uuid(uuid), t)) ||

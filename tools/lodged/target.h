@@ -25,6 +25,8 @@ int target_find_guest(struct session *s, const json_t *params, bool managed, str
  */
 int target_lock(struct target *t, struct err *e);
 void target_put(struct target *t);
+/* A number as a text of a request, at most five digits; -1: it is none. */
+int target_number(const char *text);
 /* Name of a domain; "" if it has none. */
 void target_name(struct session *s, int domid, char name[256]);
 
