@@ -152,8 +152,11 @@ static void serve(struct client *c)
 			_exit(1);
 		body[h.len] = '\0';
 		state->requests++;
+		/* Counted before the client has the answer, and looks. */
+		bool last = state->die_at && --state->die_at == 0;
+
 		serve_one(c, &h, body);
-		if (state->die_at && --state->die_at == 0)
+		if (last)
 			_exit(0);
 	}
 	close(c->fd);
