@@ -7,6 +7,7 @@
 
 #include <xen/grant_table.h>
 #include <xen/memory.h>
+#include <xen/sched.h>
 
 #define FRAMES 24
 #define WINDOW 32	/* mappings at SCRATCH_VA */
@@ -17,6 +18,7 @@
 #define ROUNDS 3
 #define FIRST_REF GNTTAB_NR_RESERVED_ENTRIES
 #define GRANT_VA (SCRATCH_VA + (1ul << 30))
+#define NO_FRAME ((1ul << 40) - 1)
 
 /* The pool: every frame has a linear address, which may be read-only; what else it is, chance decides. */
 static u64 *pool[FRAMES];
@@ -25,6 +27,7 @@ static u32 handles[16];
 static u32 ports[16];
 static volatile bool stop;
 static volatile u64 operations[2], successes[2];
+static volatile bool fuzzing[2];
 
 /* xorshift64*, one state per vCPU */
 static u64 seeds[MAX_CPUS];
@@ -262,16 +265,32 @@ static long op_grant_copy(void)
 	return HCALL(grant_table_op, GNTTABOP_copy, &c, 1) ? -1 : c.status;
 }
 
+/*
+ * Nobody finds a frame in its place any more; wait until the other vCPU has begun another operation, too. It could have looked before, and
+ * come back with that number when it is that of a fresh frame of ours.
+ */
+static void forget(u64 pfn)
+{
+	u32 other = !this_cpu()->id;
+	u64 n = operations[other];
+
+	set_p2m(pfn, NO_FRAME);
+	while (fuzzing[other] && operations[other] == n)
+		HCALL(sched_op, SCHEDOP_yield, NULL);
+}
+
 /* One vCPU at a time gives a frame back and takes another in its place. */
 static long op_renew(void)
 {
 	static bool busy;
-	u64 *page = any_frame(), pfn = virt_to_pfn(page), mfn = pfn_to_mfn(pfn), list = mfn;
+	u64 *page = any_frame(), pfn = virt_to_pfn(page), mfn, list;
 	struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
 	long rc;
 
 	if (__atomic_exchange_n(&busy, true, __ATOMIC_SEQ_CST))
 		return -1;
+	mfn = list = pfn_to_mfn(pfn);
+	forget(pfn);
 	set_xen_guest_handle(r.extent_start, &list);
 	rc = HCALL(memory_op, XENMEM_decrease_reservation, &r);
 	if (rc == 1) {
@@ -280,11 +299,12 @@ static long op_renew(void)
 			/* Mapped before the other vCPU can find it, and make it a page table. */
 			if (HCALL(update_va_mapping, page, MAKE_PTE(list, PTE_RW), UVMF_INVLPG | UVMF_ALL))
 				test_fail(__FILE__, __LINE__, "a fresh frame cannot be mapped");
-			set_p2m(pfn, list);
+			mfn = list;
 		} else {
 			test_fail(__FILE__, __LINE__, "no frame for one given back");
 		}
 	}
+	set_p2m(pfn, mfn);
 	__atomic_store_n(&busy, false, __ATOMIC_SEQ_CST);
 	return rc == 1 ? 0 : -1;
 }
@@ -352,6 +372,7 @@ static void fuzz(void *arg)
 	u64 start = now(), first = operations[id];
 
 	(void)arg;
+	fuzzing[id] = true;
 	while (id ? !stop : now() - start < ROUND || (operations[id] - first < ENOUGH && now() - start < ROUND_LIMIT)) {
 		long rc = ops[below(ARRAY_SIZE(ops))]();
 
@@ -359,6 +380,7 @@ static void fuzz(void *arg)
 		if (rc >= 0)
 			successes[id]++;
 	}
+	fuzzing[id] = false;
 }
 
 static bool quiet(struct trap_frame *f)
