@@ -6,11 +6,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import bench
 import guests
 import steps
 from machine import Machine
 
-HERE = Path(__file__).resolve().parent
 SIDES = ('lodge', 'xen', 'none')
 MEMORY_KIB = 3 << 20
 TIMEOUT = 900
@@ -22,7 +22,7 @@ def image(scratch):
     """The Domain 0 image with first.c in it."""
     tree = scratch / 'first'
     tree.mkdir()
-    subprocess.run(['gcc', '-std=gnu17', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-o', tree / 'first', HERE / 'first.c'], check=True)
+    subprocess.run(['gcc', '-std=gnu17', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-o', tree / 'first', bench.HERE / 'first.c'], check=True)
     return guests.initrd_with(scratch, tree)
 
 
@@ -44,9 +44,8 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
-def run_once(side, config, initrd, log, run_script):
-    """{key: (value, unit)} of two boots: in virtual time, and by the host's clock with two processors.
-    run_script(side, machine, text): {key: (value, unit)} that the text, a bench, prints in Domain 0."""
+def run_once(side, config, initrd, store, log):
+    """{key: (value, unit)} of two boots: in virtual time, and by the host's clock with two processors."""
     found = {}
     with Machine(config_of(side, config, initrd), log) as machine:
         ticks, kernel = wait_first(machine)
@@ -54,7 +53,7 @@ def run_once(side, config, initrd, log, run_script):
         found['…_of_that_the_kernel'] = kernel / 1e9, 's'
         if side != 'none':
             machine.wait_agent(TIMEOUT)
-            memory = run_script(side, machine, MEMORY_SCRIPT)
+            memory = bench.run_script(side, machine, MEMORY_SCRIPT, store)
             found['memory_not_for_domains'] = (MEMORY_KIB - memory['free'][0] - memory['dom0'][0]) / 1024, 'MiB'
     config = config_of(side, config, initrd, virtual=False, accel='tcg', cpus=2)
     begin = time.monotonic()

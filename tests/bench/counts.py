@@ -5,9 +5,9 @@ import collections
 import subprocess
 from pathlib import Path
 
+import bench
 import steps
 
-HERE = Path(__file__).resolve().parent
 # The ABI gives a PV guest's hypervisor these addresses, and Lodge and Xen are wholly there.
 HYPERVISOR_BEGIN, HYPERVISOR_END = 0xffff800000000000, 0xffff880000000000
 KERNEL_BEGIN = 1 << 63
@@ -16,7 +16,7 @@ PLACES = ('hypervisor', 'kernel', 'program')
 
 def build_plugin(directory):
     plugin = Path(directory) / 'profile.so'
-    steps.run_step('Building the plugin', 'bench-plugin', ['gcc', '-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-pthread', '-o', plugin, HERE / 'profile.c'])
+    steps.run_step('Building the plugin', 'bench-plugin', ['gcc', '-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-pthread', '-o', plugin, bench.HERE / 'profile.c'])
     return plugin
 
 
