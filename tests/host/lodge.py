@@ -1,95 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The command line, driven against a manager that says what the test wants: output, exit status, errors of every verb."""
+"""The command line: output, exit status, errors of the verbs that are not in lodge_life.py and lodge_change.py; definitions, consoles, the manager's moods."""
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 import steps
 from fakemanager import FakeManager, Raw, Refused
-
-LODGE = os.environ.get('LODGE_BINARY') or str(steps.TOOLS / 'lodge')
-UUID = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'
-GUESTS = [
-    {'domid': 0, 'uuid': '00000000-0000-0000-0000-000000000000', 'name': 'Domain-0', 'type': 'pv', 'state': 'running', 'flags': 'r-----',
-     'memory_kib': 1048576, 'maxmem_kib': 1048576, 'vcpus': 2, 'maxvcpus': 2, 'cpu_time_ns': 299412345678, 'managed': False},
-    {'domid': 1, 'uuid': UUID, 'name': 'web1', 'type': 'pv', 'state': 'blocked', 'flags': '-b----', 'memory_kib': 8192, 'maxmem_kib': 8192,
-     'vcpus': 1, 'maxvcpus': 1, 'cpu_time_ns': 49000000, 'start_time': 1790000000, 'managed': True},
-    {'domid': 12, 'uuid': UUID, 'name': 'db', 'type': 'pv', 'state': 'crashed', 'flags': '---sc-', 'shutdown_reason': 'crash',
-     'memory_kib': 262144, 'maxmem_kib': 262144, 'vcpus': 4, 'maxvcpus': 4, 'cpu_time_ns': 0, 'managed': True},
-    {'domid': 13, 'uuid': UUID, 'type': 'hvm', 'state': 'paused', 'flags': '--p---', 'memory_kib': 4096, 'maxmem_kib': 4096, 'vcpus': 1,
-     'maxvcpus': 1, 'cpu_time_ns': 0, 'managed': False},
-]
-VERSION = {
-    'lodge': '0.3', 'api': 1,
-    'hypervisor': {'version': '4.17', 'extra': '.7', 'changeset': 'abc', 'capabilities': 'xen-3.0-x86_64', 'command_line': 'dom0_mem=1G'},
-    'machine': {'cpus': 2, 'max_cpu_id': 1, 'nodes': 1, 'cores_per_socket': 2, 'threads_per_core': 1, 'cpu_khz': 2596122, 'memory_kib': 3144704,
-                'free_kib': 2045952, 'hw_caps': '1fcbf3fd:f2d8320b', 'virt_caps': 'pv gnttab-v1', 'scheduler': 'credit'},
-    'network': {'bridge': 'lodge0', 'address': '10.99.0.1', 'prefix': 24, 'state': 'up'},
-}
-WEB1 = "name = 'web1'\nkernel = '/boot/vmlinuz'\nmemory = 128\ndisk = ['disk.img,raw,xvda,w']\nvif = ['']\n"
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-def equal(found, expected):
-    assert found == expected, f'\nfound    {found!r}\nexpected {expected!r}'
-
-
-class Bench:
-    """A folder, a manager in it, and lodge."""
-
-    def __init__(self, folder, manager):
-        self.folder, self.manager = folder, manager
-        manager.methods.update(list=self.list, version=VERSION, pause={}, unpause={}, destroy={}, rename={}, sysrq={}, debug_keys={},
-                               shutdown={}, reboot={})
-
-    def find(self, params):
-        if 'guest' not in params:
-            return GUESTS
-        found = [g for g in GUESTS if str(params['guest']) in (str(g['domid']), g.get('name'))]
-        if not found:
-            raise Refused('no-such-guest', f'there is no guest {params["guest"]}', 2)
-        return found
-
-    def list(self, params):
-        return {'guests': self.find(params)}
-
-    def run(self, *words, status=0, out=None, err='', env=None, cwd=None, stdin=b''):
-        self.manager.requests.clear()
-        environment = {'LODGED_SOCKET': self.manager.path, 'LODGE_DEFINITIONS': str(self.folder / 'etc'), 'PATH': os.environ['PATH'], **(env or {})}
-        p = subprocess.run([LODGE, *words], capture_output=True, env=environment, cwd=cwd or self.folder, timeout=60, input=stdin)
-        text, errors = p.stdout.decode(), p.stderr.decode()
-        assert p.returncode == status, f'lodge {" ".join(words)}: status {p.returncode}, expected {status}\n{text}{errors}'
-        if out is not None:
-            equal(text, out)
-        if isinstance(err, re.Pattern):
-            assert err.search(errors), f'standard error: {errors!r}, expected {err.pattern!r}'
-        else:
-            equal(errors, err)
-        return text
-
-    def asked(self, *expected):
-        equal(self.manager.requests, list(expected))
-
-    def write(self, name, text):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return str(path)
+from lodge_bench import GUESTS, LODGE, UUID, VERSION, WEB1, equal, main, raise_, test
 
 
 @test
@@ -127,10 +51,6 @@ def list_as_json(b):
     equal(json.loads(b.run('list', '--long', 'web1'))['guests'][0]['name'], 'web1')
     b.manager.methods['info'] = lambda params: raise_(Refused('store', 'the store does not answer', 110))
     b.run('list', '-l', status=1, err='lodge: the store does not answer\n')
-
-
-def raise_(error):
-    raise error
 
 
 @test
@@ -273,271 +193,6 @@ def shutdown_and_reboot(b):
     b.run('shutdown', '-w', 'web1', status=1, err='lodge: web1: it has not ended after 5 s; it has been asked and may still\n')
     b.manager.methods['shutdown'] = {'reason': 'crash'}
     b.run('shutdown', '-w', 'web1', status=1, err='lodge: web1: it was asked to shut down, and crashed\n')
-
-
-@test
-def dump_core(b):
-    b.manager.methods['dump_core'] = {'file': '/x/web1.core', 'kib': 1025}
-    b.run('dump-core', 'web1', out='web1 is in /x/web1.core (2 MiB)\n')
-    b.asked(('dump_core', {'guest': 'web1'}))
-    b.run('dump-core', '-lc', 'web1', 'web1.core', out='web1 is in /x/web1.core (2 MiB)\n')
-    b.asked(('dump_core', {'guest': 'web1', 'file': f'{b.folder}/web1.core', 'live': True, 'for_crash': True}))
-    equal(json.loads(b.run('dump-core', '--json', 'web1', '/x/web1.core')), b.manager.methods['dump_core'])
-    b.manager.methods['dump_core'] = lambda p: raise_(Refused('cannot-write', 'cannot write /x/web1.core: No space left on device', 28))
-    b.run('dump-core', 'web1', status=1, err='lodge: web1: cannot write /x/web1.core: No space left on device\n')
-    b.run('dump-core', status=2, err=re.compile('^lodge dump-core: '))
-
-
-STATS = {'lodge': '0.3', 'time_ns': 5, 'machine': {'cpus': 2, 'memory_kib': 3144704, 'free_kib': 2045952}, 'guests': [
-    dict(GUESTS[0], maxmem_kib=-4),
-    dict(GUESTS[1], disks=[{'vdev': 'xvda', 'read_bytes': 1 << 60, 'read_ops': 1, 'written_bytes': 512, 'write_ops': 2}],
-         nics=[{'nic': 0, 'interface': 'vif1.0', 'received_bytes': 10, 'received_packets': 1, 'sent_bytes': 20, 'sent_packets': 2}]),
-    dict(GUESTS[2], kept_down=True, name='d"\\\n'),
-]}
-
-
-@test
-def metrics(b):
-    b.manager.methods['stats'] = STATS
-    text = b.run('metrics')
-    kinds, samples = {}, {}
-    for line in text.splitlines():
-        if line.startswith('# '):
-            _, what, name, rest = line.split(' ', 3)
-            assert (name in kinds) == (what == 'TYPE'), line
-            kinds[name] = rest
-            continue
-        match = re.fullmatch(r'(\w+)(?:\{((?:\w+="(?:[^"\\]|\\["\\n])*",?)*)\})? (\d+(?:\.\d+)?)', line)
-        assert match and match[1] in kinds, line
-        assert kinds[match[1]] == ('counter' if match[1].endswith('_total') else 'gauge'), line
-        assert (match[1], match[2]) not in samples, line
-        samples[match[1], match[2]] = float(match[3])
-    web1 = f'guest="web1",uuid="{UUID}"'
-    for name, labels, value in (
-            ('lodge_machine_memory_free_bytes', None, 2045952 << 10), ('lodge_build_info', 'version="0.3"', 1),
-            ('lodge_guest_cpu_seconds_total', web1, 0.049), ('lodge_guest_memory_bytes', web1, 8 << 20), ('lodge_guest_vcpus', web1, 1),
-            ('lodge_guest_start_time_seconds', web1, 1790000000), ('lodge_guest_state', f'{web1},state="blocked"', 1),
-            ('lodge_guest_state', f'{web1},state="running"', 0), ('lodge_guest_kept_down', web1, 0),
-            ('lodge_guest_info', f'{web1},domid="1",type="pv"', 1), ('lodge_guest_disk_read_bytes_total', f'{web1},device="xvda"', 1 << 60),
-            ('lodge_guest_disk_writes_total', f'{web1},device="xvda"', 2), ('lodge_guest_network_receive_bytes_total', f'{web1},nic="0"', 10),
-            ('lodge_guest_network_transmit_packets_total', f'{web1},nic="0"', 2),
-            ('lodge_guest_kept_down', f'guest="d\\"\\\\\\n",uuid="{UUID}"', 1)):
-        equal((name, labels, samples.get((name, labels))), (name, labels, value))
-    assert not any(n == 'lodge_guest_memory_max_bytes' and 'Domain-0' in l for n, l in samples), 'a limit of Domain 0'
-
-
-@test
-def top(b):
-    def later(seconds, **more):
-        return dict(STATS, time_ns=5 + seconds * 10**9, guests=[{**g, **more} if g.get('name') == 'web1' else g for g in STATS['guests']])
-
-    one = {**STATS['guests'][1]['disks'][0], 'read_bytes': (1 << 60) + 8192, 'written_bytes': 0}
-    two = {'vdev': 'xvdb', 'read_bytes': 2048, 'read_ops': 4, 'written_bytes': 4608, 'write_ops': 1}
-    answers = [STATS, later(4, cpu_time_ns=49000000 + 3 * 10**9, disks=[one, two]), later(8, domid=9, cpu_time_ns=10**12)]
-    calls = []
-
-    def stats(_):
-        calls.append(1)
-        return answers[len(calls) - 1]
-
-    b.manager.methods['stats'] = stats
-    text = b.run('top', '--json', '-d', '0', '-i', '2')
-    first, second = (json.loads(part) for part in re.split(r'(?<=\n\})\n(?=\{)', text.strip()))
-    row = {g['name']: g for g in first['guests']}['web1']
-    equal(first['interval_s'], 4)
-    equal([row[k] for k in ('cpu_percent', 'read_bytes_per_s', 'written_bytes_per_s', 'received_bytes_per_s')], [75, 2560, 1024, 0])
-    # Another domain of that guest: nothing is known of what it did.
-    row = {g['name']: g for g in second['guests']}['web1']
-    equal([row[k] for k in ('domid', 'cpu_percent', 'cpu_time_s')], [9, 0, 1000])
-    calls.clear()
-    lines = b.run('top', '-b', '-d1', '-i1', '-s', 'cpu').splitlines()
-    assert re.match(r'\d\d:\d\d:\d\d  3 domains  2 processors, 75.0 of 200 % used  1998 of 3071 MiB free  by cpu$', lines[0]), lines
-    assert re.match(r'web1 +1 blocked +3\.0 +75\.0 +8 +1 +0B +0B +2\.5K +1\.0K$', lines[2]), lines
-    b.run('top', '-s', 'colour', status=2, err='lodge top: found "colour", expected name, cpu, memory, network or disk; see lodge top --help\n')
-    b.manager.methods['stats'] = lambda p: raise_(Refused('hypervisor', 'no', 5))
-    b.run('top', '-i1', status=1, err='lodge: no\n')
-
-
-@test
-def autostart(b):
-    created = []
-
-    def create(params):
-        name = params['definition']['name']
-        created.append(name)
-        if name == 'runs':
-            raise Refused('name-taken', 'a guest called runs is running (domain 1)', 17)
-        if name == 'db':
-            raise Refused('name-taken', 'a guest called db is kept down', 17)
-        if name == 'twice' and created.count(name) == 1:
-            raise Raw(b'')      # the manager is killed
-        if name == 'large':
-            raise Refused('no-memory', 'not enough', 12)
-        return {'domid': 7, 'uuid': UUID, 'name': name}
-
-    b.manager.methods['create'] = create
-    b.run('autostart', out='')       # there is no such folder
-    for name in 'first', 'twice', 'runs', 'db', 'large', 'last', 'not':
-        b.write(f'etc/vm/{name}', f"name = '{name}'\nkernel = 'k-{name}'\nmemory = 4\n")
-    auto = b.folder / 'etc/auto'
-    auto.mkdir()
-    for link, name in {'10-first': 'first', '2-twice': 'twice', '3': 'none', '4': 'runs', '5': 'db', '6': 'large', '7': 'last', '8~': 'not',
-                       '.9': 'not', 'x.dpkg-old': 'not'}.items():
-        (auto / link).symlink_to(f'../vm/{name}')
-    b.write('etc/auto/65-wrong', 'name = \n')
-    text = f'{auto}/3 leads to no definition: No such file or directory'
-    b.run('autostart', status=4, out='first runs as domain 7\ntwice runs as domain 7\nruns runs already\nlast runs as domain 7\n',
-          err=re.compile(rf'^lodge: 3: {text}\nlodge: db: a guest called db is kept down\nlodge: large: not enough\n'
-                         rf'lodge: {auto}/65-wrong:1: .*\n$'))
-    equal(created, ['first', 'twice', 'twice', 'runs', 'db', 'large', 'last'])
-    # Paths start where the definition is, not where the link is.
-    equal(b.manager.requests[0][1]['definition']['kernel'], str(b.folder / 'etc/vm/k-first'))
-
-
-@test
-def autostop(b):
-    left = {'web1', 'db'}
-    b.manager.methods['list'] = lambda p: {'guests': [g for g in b.find(p) if g.get('name') in left or not g['managed']]}
-
-    def gone(params):
-        left.discard(b.find(params)[0]['name'])
-        return {'reason': 'poweroff'}
-
-    b.manager.methods.update(shutdown=gone, destroy=gone)
-    b.run('autostop', out='web1 has shut down\n')        # db has ended already
-    equal(left, set())
-    equal([r for r in b.manager.requests if r[0] == 'shutdown'],
-          [('shutdown', {'guest': '1', 'no_restart': True, 'wait': True, 'timeout_s': 120})])
-    left.update({'web1', 'db'})
-    b.manager.methods['shutdown'] = lambda p: raise_(Refused('timeout', 'it has not ended', 110))
-    b.run('autostop', '--timeout=3', status=1, out='', err='lodge: web1: it has been destroyed: it has not ended\n')
-    equal(left, set())
-    b.run('autostop', out='')
-    b.run('autostop', 'web1', status=2, err=re.compile('^lodge autostop: '))
-
-
-def vcpus_and_memory(b):
-    b.manager.methods.update(vcpu_set={}, vcpu_pin={}, mem_set={}, mem_max={})
-    b.run('vcpu-set', 'web1', '2', out='')
-    b.asked(('vcpu_set', {'guest': 'web1', 'vcpus': 2}))
-    b.run('vcpu-set', '-i', '0', '1', out='')
-    b.asked(('vcpu_set', {'guest': '0', 'vcpus': 1}))
-    for wrong in '0', 'two', '-1', '513', '1x', '':
-        b.run('vcpu-set', 'web1', '--', wrong, status=2,
-              err=f'lodge vcpu-set: found "{wrong}", expected a number of vCPUs from 1 to 512; see lodge vcpu-set --help\n')
-        b.asked()
-    b.run('vcpu-pin', 'web1', 'all', '0-3,^2', out='')
-    b.asked(('vcpu_pin', {'guest': 'web1', 'vcpu': 'all', 'hard': '0-3,^2'}))
-    b.run('vcpu-pin', 'web1', '1', '-', 'all', out='')
-    b.asked(('vcpu_pin', {'guest': 'web1', 'vcpu': '1', 'soft': 'all'}))
-    b.run('vcpu-pin', '-f', 'web1', '1', '0', '1', out='')
-    b.asked(('vcpu_pin', {'guest': 'web1', 'vcpu': '1', 'hard': '0', 'soft': '1'}))
-    b.run('vcpu-pin', 'web1', 'x', '0', status=2, err=re.compile('found "x", expected the number of a vCPU, or all'))
-    b.run('vcpu-pin', 'web1', '1', '0-', status=2, err=re.compile('found "0-", expected a list such as'))
-    b.run('vcpu-pin', 'web1', '1', '-', status=2, err=re.compile('changes nothing'))
-    b.run('vcpu-pin', 'web1', '1', status=2, err=re.compile('expected GUEST VCPU CPUS'))
-    for size, kib in (('512', 524288), ('512m', 524288), ('512M', 524288), ('2g', 2097152), ('100000k', 100000), ('4194304b', 4096), ('16t', 1 << 34),
-                      ('16777216', 1 << 34)):
-        b.run('mem-set', 'web1', size, out='')
-        b.asked(('mem_set', {'guest': 'web1', 'memory_kib': kib}))
-    b.run('mem-max', 'web1', '1g', out='')
-    b.asked(('mem_max', {'guest': 'web1', 'maxmem_kib': 1048576}))
-    for wrong in '', '0', 'x', '1x', '1mm', '-1', '1.5g', '17t', '16777217', '99999999999999999999999', '100b', ' 5':
-        b.run('mem-set', 'web1', '--', wrong, status=2, err=re.compile('lodge mem-set: found "' + re.escape(wrong) + '", expected a size'))
-        b.asked()
-    b.manager.methods['mem_set'] = lambda p: raise_(Refused('out-of-range', 'web1 can have at most 512 MiB', 22))
-    b.run('mem-set', 'web1', '513', status=1, err='lodge: web1: web1 can have at most 512 MiB\n')
-
-
-DISK = {'number': 51728, 'vdev': 'xvdb', 'target': '/a b.img', 'access': 'w', 'device': '/dev/loop0', 'backend': 0, 'state': 'connected', 'xenbus_state': 4,
-        'event_channel': 13, 'ring_ref': 8, 'path': '/local/domain/0/backend/vbd/1/51728'}
-NIC = {'devid': 0, 'mac': '00:16:3e:01:02:03', 'bridge': 'br0', 'interface': 'vif1.0', 'backend': 0, 'state': 'waiting', 'xenbus_state': 2,
-       'path': '/local/domain/0/backend/vif/1/0'}
-
-
-@test
-def disks(b):
-    b.manager.methods['block_attach'] = DISK
-    wanted = {'target': '/dev/x', 'vdev': 'xvdb', 'format': 'raw', 'readonly': True}
-    for words in ('phy:/dev/x,xvdb,r',), ('phy:/dev/x', 'xvdb', 'r'), ('vdev=xvdb', 'access=ro', 'target=/dev/x'), ('/dev/x,,xvdb', 'ro'):
-        b.run('block-attach', 'web1', *words, out='xvdb is attached to web1\n')
-        b.asked(('block_attach', {'guest': 'web1', 'disk': wanted}))
-    b.run('block-attach', 'web1', 'x.img,raw,xvdb,w')     # from here
-    equal(b.manager.requests[0][1]['disk']['target'], str(b.folder / 'x.img'))
-    equal(json.loads(b.run('block-attach', '--json', 'web1', '/x,raw,xvdb,w')), DISK)
-    b.run('block-attach', 'web1', '/x,raw,foo,w', status=4, err=re.compile('^lodge: command line: disk "/x,raw,foo,w": found "foo" as its device, expected .*\n$'))
-    b.asked()
-    b.run('block-attach', 'web1', status=2, err='lodge block-attach: expected GUEST DISK...; see lodge block-attach --help\n')
-    b.manager.methods['block_attach'] = lambda p: raise_(Refused('disk-in-use', 'the disk /x is open for writing by the guest db', 16))
-    b.run('block-attach', 'web1', '/x,raw,xvdb,w', status=1, err='lodge: web1: the disk /x is open for writing by the guest db\n')
-
-    b.manager.methods['block_detach'] = {}
-    b.run('block-detach', 'web1', 'xvdb', out='')
-    b.asked(('block_detach', {'guest': 'web1', 'vdev': 'xvdb', 'force': False}))
-    b.run('block-detach', '--force', 'web1', '51728', out='')
-    b.asked(('block_detach', {'guest': 'web1', 'vdev': '51728', 'force': True}))
-
-    empty = {k: v for k, v in DISK.items() if k not in ('event_channel', 'ring_ref')}
-    def listed(params):
-        return {'domid': b.find(params)[0]['domid'], 'name': 'web1', 'disks': [DISK, {**empty, 'target': 'a\x1b[2J'}]}
-    b.manager.methods['block_list'] = listed
-    head = 'Vdev   BE  handle state evt-ch ring-ref BE-path                                  Device Access Target\n'
-    lines = ('51728  0   1      4     13     8        /local/domain/0/backend/vbd/1/51728      xvdb   w      /a b.img\n'
-             '51728  0   1      4     -1     -1       /local/domain/0/backend/vbd/1/51728      xvdb   w      a?[2J\n')
-    b.run('block-list', 'web1', out=head + lines)
-    b.run('block-list', 'nope', 'web1', status=3, err='lodge: nope: there is no guest nope\n', out=head + lines)
-    equal(json.loads(b.run('block-list', '--json', 'web1')), {'guests': [listed({'guest': 'web1'})]})
-
-
-@test
-def network_interfaces(b):
-    b.manager.methods['network_attach'] = NIC
-    for words in ('bridge=br0,mac=0:16:3e:1:2:3',), ('bridge=br0', 'mac=0:16:3e:1:2:3'):
-        b.run('network-attach', 'web1', *words, out='network interface 0 (00:16:3e:01:02:03) is attached to web1\n')
-        b.asked(('network_attach', {'guest': 'web1', 'nic': {'bridge': 'br0', 'mac': '00:16:3e:01:02:03'}}))
-    b.run('network-attach', 'web1')
-    b.asked(('network_attach', {'guest': 'web1', 'nic': {}}))
-    b.run('network-attach', 'web1', 'vlan=3', err='lodge: command line: warning: vif "vlan=3": vlan is not used\n')
-    b.run('network-attach', 'web1', 'brige=br0', status=4, err='lodge: command line: vif "brige=br0": there is no key brige; did you mean bridge?\n')
-    equal(json.loads(b.run('network-attach', '--json', 'web1')), NIC)
-    b.manager.methods['network_detach'] = {}
-    b.run('network-detach', 'web1', '1', out='')
-    b.asked(('network_detach', {'guest': 'web1', 'nic': '1', 'force': False}))
-    b.manager.methods['network_rate'] = {}
-    b.run('network-rate', 'web1', '0', '1MB/s@20ms', out='')
-    b.asked(('network_rate', {'guest': 'web1', 'nic': '0', 'rate_bytes': 20000, 'rate_interval_us': 20000}))
-    b.run('network-rate', 'web1', '00:16:3e:01:02:03', 'none', out='')
-    b.asked(('network_rate', {'guest': 'web1', 'nic': '00:16:3e:01:02:03'}))
-    for wrong in '', 'fast', '5', '1MB/s,bridge=x', '1MB/s@20ms' + ' ' * 60:
-        b.run('network-rate', 'web1', '0', wrong, status=2, err=re.compile('expected a rate such as'))
-    b.manager.methods['network_list'] = {'domid': 1, 'name': 'web1', 'nics': [NIC]}
-    b.run('network-list', 'web1', out='Idx BE  Mac Addr.         handle state evt-ch tx-/rx-ring-ref BE-path                            Interface       Bridge\n'
-          '0   0   00:16:3e:01:02:03 0      2     -1     -1/-1           /local/domain/0/backend/vif/1/0    vif1.0          br0\n')
-    equal(json.loads(b.run('network-list', '--json', 'web1')), {'guests': [b.manager.methods['network_list']]})
-
-
-@test
-def config(b):
-    definition = {'name': 'web1', 'uuid': UUID, 'type': 'pv', 'kernel': '/k', 'memory_kib': 131072, 'maxmem_kib': 262144, 'vcpus': 1, 'maxvcpus': 2,
-                  'cpus': ['0', 'all'], 'disks': [{'target': '/x.img', 'vdev': 'xvda', 'format': 'raw'}],
-                  'nics': [{'mac': '00:16:3e:01:02:03'}, {'mac': '00:16:3e:01:02:04', 'devid': 3}],
-                  'on_poweroff': 'destroy', 'on_reboot': 'restart', 'on_crash': 'destroy', 'on_watchdog': 'destroy'}
-    b.manager.methods['definition'] = {'definition': definition}
-    text = b.run('config', 'web1')
-    b.asked(('definition', {'guest': 'web1'}))
-    for line in 'name = "web1"', 'memory = 128', 'disk = [ "format=raw,vdev=xvda,access=rw,target=/x.img" ]', '\t"mac=00:16:3e:01:02:04,devid=3",':
-        assert line in text.splitlines(), f'{line!r} is not in {text}'
-    equal(json.loads(b.run('config', '--json', 'web1')), {'definition': definition})
-    # The same guest can be made of it.
-    path = b.write('again', text)
-    b.manager.methods['create'] = {'domid': 3, 'uuid': UUID, 'name': 'web1'}
-    b.run('create', '-q', path, out='')
-    made = b.manager.requests[0][1]['definition']
-    for item in made['disks'] + made['nics']:
-        del item['line']
-    equal({k: v for k, v in made.items() if k != 'file'}, definition)
-    b.manager.methods['definition'] = lambda p: raise_(Refused('not-managed', 'domain 0 was not made by Lodge', 1))
-    b.run('config', '0', status=1, err='lodge: 0: domain 0 was not made by Lodge\n')
 
 
 @test
@@ -825,21 +480,6 @@ def output_that_cannot_be_written(b):
     with open('/dev/full', 'w') as full:
         p = subprocess.run([LODGE, 'list'], stdout=full, stderr=subprocess.PIPE, env={'LODGED_SOCKET': b.manager.path}, timeout=60, check=False)
     equal((p.returncode, p.stderr), (1, b'lodge: cannot write: No space left on device\n'))
-
-
-def main():
-    failed = 0
-    for function in TESTS:
-        if len(sys.argv) > 1 and function.__name__ not in sys.argv[1:]:
-            continue
-        try:
-            with tempfile.TemporaryDirectory() as folder, FakeManager(Path(folder) / 'manager') as manager:
-                function(Bench(Path(folder), manager))
-        except Exception:
-            failed += 1
-            print(f'FAILED {function.__name__}')
-            traceback.print_exc(file=sys.stdout)
-    return 1 if failed else 0
 
 
 if __name__ == '__main__':
