@@ -3,6 +3,7 @@
 AMD one; and interrupts between any two instructions, where QEMU's come only between translated blocks."""
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import select
@@ -124,21 +125,6 @@ def intel_time(t):
         check(expected in text, f'no {expected!r} in the log')
 
 
-@test(ours=True, long=True, timeout=1500)
-def intel_kernels(t):
-    run_all_kernels(t, INTEL)
-
-
-@test(ours=True, long=True, timeout=1500)
-def amd_kernels(t):
-    run_all_kernels(t, AMD)
-
-
-@test(ours=True, long=True, timeout=1500)
-def intel_domain0(t):
-    domain0(t, INTEL)
-
-
-@test(ours=True, long=True, timeout=1500)
-def amd_domain0(t):
-    domain0(t, AMD)
+for name, model in {'intel': INTEL, 'amd': AMD}.items():
+    test(f'{name}-kernels', ours=True, long=True, timeout=1500)(functools.partial(run_all_kernels, model=model))
+    test(f'{name}-domain0', ours=True, long=True, timeout=1500)(functools.partial(domain0, model=model))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every daemon can be killed at any moment: guests go on, and so does what they do to disk and network."""
 from guests import TINY, baseline, boot, create, define, differences, empty_disk, guests, in_guest, lodge, wait_gone
-from harness import audit, check, check_dom0_healthy, check_equal, test
+from harness import check, check_dom0_healthy, check_equal, check_sound, test
 
 DAEMONS = ('stored', 'consoled', 'lodged')
 WORK = '''
@@ -37,9 +37,7 @@ def daemons(t):
     lodge(m, 'reboot', '-w', 'busy')
     lodge(m, 'shutdown', '-w', 'busy')
     check_equal(guests(m), {}, 'guests')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=600)
@@ -62,9 +60,7 @@ def during_create(t):
         lodge create -q tiny && lodge destroy tiny''', 400)
     after = baseline(m)
     check(not differences(before, after), f'left behind: {differences(before, after)}')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=400)

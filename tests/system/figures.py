@@ -3,7 +3,7 @@
 import json
 import re
 
-from guests import boot, create, empty_disk, guests, in_guest, lodge, lodge_json
+from guests import boot, create, empty_disk, in_guest, lodge
 from harness import check, check_dom0_healthy, check_equal, test
 
 MIB = 1 << 20

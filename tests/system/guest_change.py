@@ -4,8 +4,8 @@ import json
 import re
 
 from guests import (TINY, UP, baseline, boot, console_log, create, define, differences, empty_disk, guests, in_guest, lodge, lodge_fails,
-                    lodge_json, oops, to_agent, wait_console)
-from harness import audit, check, check_dom0_healthy, check_equal, test
+                    lodge_json, oops, wait_console)
+from harness import check, check_dom0_healthy, check_equal, check_sound, test
 
 NO_GUEST, BAD_DEFINITION, USAGE, FAILED = 3, 4, 2, 1
 SMALL = dict(kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
@@ -78,9 +78,7 @@ def vcpus(t):
     lodge(m, 'vcpu-pin', 'Domain-0', 0, 1)
     check_equal(lodge_json(m, 'vcpu-list', 0)['guests'][0]['vcpus'][0]['affinity_hard'], '1', "Domain 0's affinity")
     check(not oops(m.sh(f'cat {console_log("g")}')), 'the guest complained')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=600, long=True)
@@ -120,9 +118,7 @@ def memory(t):
     refused(m, 'mem-set', 0, 513, says=('at most 512 MiB', 'dom0_mem='))
     refused(m, 'mem-set', 0, 16, says=('at least 128 MiB',))
     refused(m, 'mem-max', 0, 4096, says=('Domain 0',))
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 def disks_in_store(m, name):
@@ -203,9 +199,7 @@ def disk(t):
     check_equal(in_guest(m, 'g', 'mount -t ext4 -o ro /dev/xvdb /mnt && sha256sum </mnt/file').split()[0], sums[0], 'what is on the disk')
     lodge(m, 'destroy', 'g')
     check_equal(m.sh('losetup -a').strip(), '', 'loop devices left over')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=400, long=True)
@@ -299,9 +293,7 @@ def network(t):
     check_equal(config(m, 'g').get('nics'), None, 'interfaces in the end')
     lodge(m, 'destroy', 'g')
     check_equal(m.sh('ls /sys/class/net | grep vif || true').strip(), '', 'interfaces left over')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=400, long=True)
@@ -368,9 +360,7 @@ def kill_in_between(t, daemon, times, step):
     check(not differences({**before, 'free_kib': 0}, {**after, 'free_kib': 0}), f'left behind: {differences(before, after)}')
     check(not oops(m.sh(f'cat {console_log("g")}')), 'the guest complained')
     lodge(m, 'shutdown', '-w', 'g')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=900, long=True)

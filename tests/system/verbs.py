@@ -5,7 +5,7 @@ import re
 
 from guests import (TINY, UP, baseline, boot, console_log, create, define, definition, differences, guests, in_guest, lodge, lodge_fails,
                     lodge_json, wait_console, wait_gone)
-from harness import audit, check, check_dom0_healthy, check_equal, test
+from harness import check, check_equal, check_sound, test
 
 NO_GUEST, BAD_DEFINITION, USAGE, FAILED = 3, 4, 2, 1
 SMALL = dict(kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
@@ -79,9 +79,7 @@ def life(t):
     lodge(m, 'destroy', 'web')
     create(m, 'web', on_crash='destroy', extra='console=hvc0 panic=1 RUN="echo c >/proc/sysrq-trigger"', up=None)
     wait_gone(m, 'web')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=300)
@@ -158,9 +156,7 @@ def hundred_times(t):
     m.sh('for i in $(seq 100); do lodge create -q tiny && lodge destroy tiny || exit 1; done', 500)
     after = baseline(m)
     check(not differences(before, after), f'after 100 guests: {differences(before, after)}')
-    check_dom0_healthy(m)
-    if t.ours:
-        audit(m)
+    check_sound(t, m)
 
 
 @test(timeout=300, long=True)
