@@ -173,8 +173,10 @@ static void client_put(u16 domid, const void *p, size_t n)
 
 	for (const char *from = p; n;) {
 		u32 prod = page->req_prod, used = prod - __atomic_load_n(&page->req_cons, __ATOMIC_SEQ_CST);
-		u32 room = used < XENSTORE_RING_SIZE ? XENSTORE_RING_SIZE - used : 0, part = (u32)min(n, (size_t)room);
+		u32 end = XENSTORE_RING_SIZE - MASK_XENSTORE_IDX(prod), room = XENSTORE_RING_SIZE - min(used, (u32)XENSTORE_RING_SIZE);
+		u32 part = (u32)min(n, (size_t)room);
 
+		part = min(part, end);		/* as Linux does */
 		if (!part) {
 			client_wait();
 			continue;

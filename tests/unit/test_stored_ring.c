@@ -236,6 +236,7 @@ static void in_life(void (*part)(void))
 	int status;
 
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (daemon_start(dir))
 			_exit(99);
 		part();
@@ -340,6 +341,39 @@ TEST(everything_is_kept)
 	in_life(life_3);
 	in_life(life_4);
 	state_end();
+}
+
+/* A write request, of which each life's client sends `part` bytes more; Linux sends what fits before the ring's end, were it one byte. */
+static size_t part, sent;
+
+static void send_part(void)
+{
+	static const struct {
+		struct xsd_sockmsg head;
+		char body[8];
+	} request = { { .type = XS_WRITE, .req_id = 7, .len = 8 }, "data/p\0v" };
+	size_t n = min(part, sizeof(request) - sent);
+
+	if (!sent)
+		guest_start(1);
+	client_put(1, (const char *)&request + sent, n);
+	daemon_round();
+	if (sent + n < sizeof(request))
+		return;
+	client_receive(1, &answer);
+	CHECK_EQ(answer.head.req_id, 7);
+	CHECK_STR(answer.body, "OK");
+	CHECK_STR(get(1, 0, "data/p"), "v");
+}
+
+TEST(a_request_in_parts)
+{
+	for (part = 1; part < sizeof(struct xsd_sockmsg) + 8; part++) {
+		state_init();
+		for (sent = 0; sent < sizeof(struct xsd_sockmsg) + 8; sent += part)
+			in_life(send_part);
+		state_end();
+	}
 }
 
 static void grow(void)

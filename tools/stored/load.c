@@ -253,8 +253,9 @@ static bool load_input(struct reader *r)
 
 	if (!ring || !bytes || len >= sizeof(ring->in))
 		return false;
+	/* A part of a header, or one with a part of what it announces. */
 	memcpy(&head, bytes, min((size_t)len, sizeof(head)));
-	if (len && (len < sizeof(head) || head.len > XENSTORE_PAYLOAD_MAX || len >= sizeof(head) + head.len))
+	if (len >= sizeof(head) && (head.len > XENSTORE_PAYLOAD_MAX || len >= sizeof(head) + head.len))
 		return false;
 	memcpy(ring->in, bytes, len);
 	ring->in_len = ring->in_held = len;
