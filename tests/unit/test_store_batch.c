@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <xen/io/xs_wire.h>
 
+#define TOKEN	"/tool/lodge/batch"
+
 static char path[64];
 static unsigned int waited;		/* how often the ordinary client was asked to wait */
 
@@ -20,10 +22,13 @@ const char *xs_daemon_socket(void)
 	return path;
 }
 
+static uint64_t token;			/* of the last transaction that took place */
+
 int store_read_u64(struct store *s, uint64_t *value, const char *path_fmt, ...)
 {
 	waited++;
-	return 0;
+	*value = token;
+	return token ? 0 : -ENOENT;
 }
 
 /* What the daemon does; what it has seen. */
@@ -31,9 +36,11 @@ static struct {
 	int listener, transactions, requests, ends;
 	int again;			/* so many ends are answered with EAGAIN */
 	int drop_after;			/* close after that many requests, once; 0: never */
+	bool drop_end, end_first;	/* close instead of answering the end, once; having done it */
 	int fail_at;			/* this request is answered with EACCES; 0: none */
 	uint32_t rm_error;		/* removals are answered with ENOENT */
 	bool last_end_true;
+	uint64_t token;
 	char seen[65536];		/* type and body of each request */
 	size_t seen_len;
 } d;
@@ -83,13 +90,22 @@ static bool serve_one(int fd)
 	} else if (head.type == XS_TRANSACTION_END) {
 		d.ends++;
 		d.last_end_true = body[0] == 'T';
+		if (d.last_end_true && d.again <= 0 && (!d.drop_end || d.end_first))
+			token = d.token;
+		if (d.drop_end) {
+			d.drop_end = false;
+			return false;
+		}
 		if (d.again > 0)
 			reply(fd, &head, XS_ERROR, "EAGAIN");
 		else
 			reply(fd, &head, head.type, "OK");
 		d.again--;
 	} else {
-		note(head.type, body, head.len);
+		if (strcmp(body, TOKEN))
+			note(head.type, body, head.len);
+		else
+			d.token = strtoull(body + sizeof(TOKEN), NULL, 10);
 		if (++d.requests == d.drop_after) {
 			d.drop_after = 0;
 			return false;
@@ -200,7 +216,26 @@ TEST(a_lost_connection)
 	d.drop_after = 4;
 	CHECK_EQ(store_batch_commit(&b, NULL), 0);
 	CHECK_EQ(d.transactions, 2);
-	CHECK_EQ(d.requests, 7);
+	CHECK_EQ(d.requests, 8);
+	unlink(path);
+}
+
+/* The daemon dies when it is asked for the end: what it has done is not done again, what it has not done is. */
+TEST(an_end_that_nobody_answers)
+{
+	struct store_batch b = some();
+
+	start();
+	CHECK_EQ(store_batch_commit(&b, NULL), 0);
+	d.drop_end = d.end_first = true;
+	b = some();
+	CHECK_EQ(store_batch_commit(&b, NULL), 0);
+	CHECK_EQ(d.transactions, 2);
+	d.drop_end = true;
+	d.end_first = false;
+	b = some();
+	CHECK_EQ(store_batch_commit(&b, NULL), 0);
+	CHECK_EQ(d.transactions, 4);
 	unlink(path);
 }
 
@@ -222,7 +257,7 @@ TEST(many_and_long)
 	for (int i = 0; i < 5000; i++)
 		store_batch_write(&b, "some value or other", "/local/domain/1/cpu/%d/availability", i);
 	CHECK_EQ(store_batch_commit(&b, NULL), 0);
-	CHECK_EQ(d.requests, 5000);
+	CHECK_EQ(d.requests, 5001);
 	memset(value, 'x', sizeof(value) - 1);
 	store_batch_write(&b, value, "/x");
 	store_batch_write(&b, "", "/y");

@@ -4,13 +4,18 @@
  *
  * libxenstore waits for each answer before it sends the next request; so this speaks the wire protocol (<xen/io/xs_wire.h>) itself, on a connection of its own, which
  * is kept for the next batch. Requests go out a window at a time, whose answers are few enough to wait in the socket.
+ *
+ * A daemon may die when it has done a transaction and not yet said so. That must not be done twice: the kernel acts on what it finds, and a device that is written
+ * anew when the kernel has begun with it stays as it is then. So each transaction also writes a token of its own, by which it is known afterwards.
  */
 #include <errno.h>
 #include <lib/store_batch.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,8 +25,10 @@
 #define WINDOW		128		/* requests */
 #define ANSWER_SECONDS	30
 #define HEAD		sizeof(struct xsd_sockmsg)
+#define TOKEN		"/tool/lodge/batch"	/* of the last transaction */
 
-static int spare = -1;			/* a connection that nobody uses now */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+static int connection = -1;
 
 static char *room(struct store_batch *b, size_t n)
 {
@@ -263,34 +270,56 @@ static int transaction(int fd, struct store_batch *b)
 	return rc == -ERESTART ? rc : failed ? failed : rc;
 }
 
+static int attempt(struct store_batch *b)
+{
+	int rc;
+
+	if (connection < 0)
+		connection = connect_daemon();
+	if (connection < 0)
+		return -ERESTART;
+	rc = transaction(connection, b);
+	if (rc == -ERESTART) {
+		close(connection);
+		connection = -1;
+	}
+	return rc;
+}
+
+/* Whether the transaction whose end nobody has heard of took place: 1, 0, or -errno when the daemon does not come back. */
+static int took_place(struct store *s, uint64_t token)
+{
+	uint64_t last = 0;
+	int rc = store_read_u64(s, &last, TOKEN);
+
+	return rc == -ECONNREFUSED || rc == -ECONNRESET ? rc : !rc && last == token;
+}
+
+static int commit(struct store_batch *b, struct store *s)
+{
+	int rc, took, tries = TRIES;
+	uint64_t token;
+
+	if (getrandom(&token, sizeof(token), 0) != sizeof(token))
+		return -errno;
+	store_batch_write_u64(b, token, TOKEN);
+	if (b->error)
+		return b->error;
+	do {
+		rc = attempt(b);
+		if (rc == -ERESTART && (took = took_place(s, token)))
+			return took > 0 ? 0 : took;
+	} while ((rc == -ERESTART || rc == -EAGAIN) && --tries);
+	return rc == -ERESTART ? -ECONNRESET : rc;
+}
+
 int store_batch_commit(struct store_batch *b, struct store *s)
 {
-	int fd = __atomic_exchange_n(&spare, -1, __ATOMIC_ACQ_REL), rc = b->error;
-	uint64_t id;
+	int rc;
 
-	for (int i = 0; !rc && i < TRIES; i++) {
-		if (fd < 0)
-			fd = connect_daemon();
-		rc = fd < 0 ? -ERESTART : transaction(fd, b);
-		if (rc != -ERESTART && rc != -EAGAIN)
-			break;
-		if (rc == -ERESTART) {
-			if (fd >= 0)
-				close(fd);
-			fd = -1;
-			/* This one waits for the daemon to come back. */
-			rc = i ? store_read_u64(s, &id, "domid") : 0;
-			rc = rc == -ECONNREFUSED || rc == -ECONNRESET ? rc : 0;
-			if (!rc && i == TRIES - 1)
-				rc = -ECONNRESET;
-		} else {
-			rc = i == TRIES - 1 ? -EAGAIN : 0;
-		}
-	}
-	if (fd >= 0)
-		fd = __atomic_exchange_n(&spare, fd, __ATOMIC_ACQ_REL);
-	if (fd >= 0)
-		close(fd);
+	pthread_mutex_lock(&one_at_a_time);
+	rc = commit(b, s);
+	pthread_mutex_unlock(&one_at_a_time);
 	free(b->buf);
 	*b = (struct store_batch){ 0 };
 	return rc;

@@ -25,8 +25,8 @@ void __attribute__((format(printf, 2, 3))) store_batch_remove(struct store_batch
 void __attribute__((format(printf, 6, 7))) store_batch_perms(struct store_batch *b, unsigned owner, unsigned others, int domid,
 							     unsigned domid_perm, const char *path_fmt, ...);
 /*
- * Do it all, or nothing: 0 or -errno. Again when others were in the way, or the daemon was restarted meanwhile; so a batch must bear
- * being done twice, as one of writes and removals does. s: waited on while the daemon is away. The batch is freed.
+ * Do it all once, or nothing: 0 or -errno; also when others were in the way, or the daemon was restarted meanwhile. s: waited on while the daemon
+ * is away. The batch is freed.
  */
 int store_batch_commit(struct store_batch *b, struct store *s);
 
