@@ -121,6 +121,15 @@ def wait_gone(m, name, timeout=120):
     m.sh(f'while lodge domid {name} >/dev/null 2>&1; do usleep 200000; done', timeout)
 
 
+def restarted(m, daemon):
+    """Kill it and wait until another one works."""
+    m.sh(f'''old=$(pidof {daemon}) || exit 1
+        kill -9 $old
+        until new=$(pidof {daemon}) && [ "$new" != "$old" ] && xenstore-exists /local/domain/0 2>/dev/null && lodge list >/dev/null 2>&1; do
+            usleep 100000
+        done''', 60)
+
+
 # In the guest
 
 def address(m, name):
