@@ -10,6 +10,9 @@
 #include <memory/m2p.h>
 #include <x86/layout.h>
 
+/* More than any machine has. Tools of this ABI know it as no limit, and can still count it in KiB. */
+#define DOM0_NO_LIMIT	0xffffffffUL
+
 /* A size, or "all but" a size. */
 struct dom0_size { u64 bytes; bool negative, set; };
 static struct dom0_size opt_size, opt_min, opt_max;
@@ -67,7 +70,7 @@ u64 dom0_pages(u64 *max)
 		pages = min(pages, to_pages(&opt_max, avail));
 	if (pages < MiB(16) >> PAGE_SHIFT)
 		boot_fail("dom0_mem leaves Domain 0 %lu KiB; it needs at least 16 MiB (%lu MiB are free)", pages << 2, avail >> 8);
-	*max = opt_max.set ? max(to_pages(&opt_max, avail), pages) : ~0UL;
+	*max = opt_max.set ? max(to_pages(&opt_max, avail), pages) : DOM0_NO_LIMIT;
 	return pages;
 }
 

@@ -128,6 +128,9 @@ def info_of_a_guest(b):
                  'vif                    : vif1.0 00:16:3e:01:02:03 connected lodge0 10.99.0.2'):
         assert line + '\n' in text, f'{line!r} is not in {text}'
     equal(json.loads(b.run('info', '--json', 'web1')), b.manager.methods['info'])
+    assert '\nmaxmem                 : 8\n' in text, text
+    b.manager.methods['info'] = GUESTS[0]       # has no limit
+    assert 'maxmem' not in b.run('info', '0')
 
 
 @test

@@ -24,7 +24,7 @@ def dump_core(b):
 
 
 STATS = {'lodge': '0.3', 'time_ns': 5, 'machine': {'cpus': 2, 'memory_kib': 3144704, 'free_kib': 2045952}, 'guests': [
-    dict(GUESTS[0], maxmem_kib=-4),
+    GUESTS[0],
     dict(GUESTS[1], disks=[{'vdev': 'xvda', 'read_bytes': 1 << 60, 'read_ops': 1, 'written_bytes': 512, 'write_ops': 2}],
          nics=[{'nic': 0, 'interface': 'vif1.0', 'received_bytes': 10, 'received_packets': 1, 'sent_bytes': 20, 'sent_packets': 2}]),
     dict(GUESTS[2], kept_down=True, name='d"\\\n'),

@@ -15,7 +15,7 @@ LODGE = os.environ.get('LODGE_BINARY') or str(steps.TOOLS / 'lodge')
 UUID = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'
 GUESTS = [
     {'domid': 0, 'uuid': '00000000-0000-0000-0000-000000000000', 'name': 'Domain-0', 'type': 'pv', 'state': 'running', 'flags': 'r-----',
-     'memory_kib': 1048576, 'maxmem_kib': 1048576, 'vcpus': 2, 'maxvcpus': 2, 'cpu_time_ns': 299412345678, 'managed': False},
+     'memory_kib': 1048576, 'vcpus': 2, 'maxvcpus': 2, 'cpu_time_ns': 299412345678, 'managed': False},
     {'domid': 1, 'uuid': UUID, 'name': 'web1', 'type': 'pv', 'state': 'blocked', 'flags': '-b----', 'memory_kib': 8192, 'maxmem_kib': 8192,
      'vcpus': 1, 'maxvcpus': 1, 'cpu_time_ns': 49000000, 'start_time': 1790000000, 'managed': True},
     {'domid': 12, 'uuid': UUID, 'name': 'db', 'type': 'pv', 'state': 'crashed', 'flags': '---sc-', 'shutdown_reason': 'crash',

@@ -89,6 +89,7 @@ def host(t):
     if t.ours:
         check('Lodge' in lodge(m, 'dmesg'), 'dmesg')
         check('Lodge' in lodge_json(m, 'dmesg')['text'], 'dmesg --json')
+    check('maxmem_kib' not in lodge_json(m, 'list', 0)['guests'][0], 'Domain 0, which was started without one, has a limit of memory')
     lodge(m, 'debug-keys', 'h')
     check(lodge(m, 'dmesg').count('\n') > 5, 'dmesg after debug-keys h')
     for verb in ('create console list info pause unpause shutdown reboot destroy rename domid domname vcpu-list dmesg debug-keys '

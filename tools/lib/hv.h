@@ -63,6 +63,8 @@ int hv_domain_set_handle(struct hv *hv, uint16_t domid, const uint8_t uuid[16]);
 int hv_domain_info(struct hv *hv, uint16_t domid, xen_domctl_getdomaininfo_t *info);
 /* Is there such a domain (-1: no), and has it neither ended nor begun to? */
 bool hv_domain_runs(struct hv *hv, int domid, xen_domctl_getdomaininfo_t *info);
+/* The most memory that it may have, KiB. UINT64_MAX: no limit, as Domain 0 that was started without dom0_mem=max:. */
+uint64_t hv_domain_max_kib(const xen_domctl_getdomaininfo_t *info);
 /* All domains from id `first` on, at most max; how many. */
 int hv_domain_list(struct hv *hv, uint16_t first, xen_domctl_getdomaininfo_t *infos, size_t max);
 int hv_vcpu_info(struct hv *hv, uint16_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <xen/event_channel.h>
 
+#define NO_LIMIT_PAGES	UINT32_MAX	/* what hypervisors of this ABI say of a domain without one */
+
 static int simple(struct hv *hv, uint16_t domid, uint32_t cmd)
 {
 	struct xen_domctl op = { .cmd = cmd, .domain = domid };
@@ -91,6 +93,11 @@ int hv_domain_info(struct hv *hv, uint16_t domid, xen_domctl_getdomaininfo_t *in
 bool hv_domain_runs(struct hv *hv, int domid, xen_domctl_getdomaininfo_t *info)
 {
 	return domid >= 0 && !hv_domain_info(hv, (uint16_t)domid, info) && !(info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying));
+}
+
+uint64_t hv_domain_max_kib(const xen_domctl_getdomaininfo_t *info)
+{
+	return info->max_pages >= NO_LIMIT_PAGES ? UINT64_MAX : info->max_pages * (HV_PAGE_SIZE >> 10);
 }
 
 int hv_domain_list(struct hv *hv, uint16_t first, xen_domctl_getdomaininfo_t *infos, size_t max)

@@ -137,7 +137,8 @@ static enum status info_guest(const struct args *a)
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
 		optional(members[i], answer, members[i]);
 	number("memory", integer_of(answer, "memory_kib") >> 10);
-	number("maxmem", integer_of(answer, "maxmem_kib") >> 10);
+	if (json_object_get(answer, "maxmem_kib"))
+		number("maxmem", integer_of(answer, "maxmem_kib") >> 10);
 	optional("definition", json_object_get(answer, "definition"), "file");
 	optional("kernel", json_object_get(answer, "definition"), "kernel");
 	print_devices(answer);

@@ -89,12 +89,6 @@ static void sample(const struct metric *m, const json_t *of)
 	value(json_number_value(json_object_get(of, m->member)) * m->unit);
 }
 
-static bool has(const json_t *of, const char *member)
-{
-	/* Domain 0's memory has no limit, which is told as a negative one. */
-	return json_number_value(json_object_get(of, member)) >= 0 && json_object_get(of, member);
-}
-
 static void print_machine(const json_t *answer)
 {
 	const json_t *machine = json_object_get(answer, "machine");
@@ -118,7 +112,7 @@ static void print_guests(const json_t *guests)
 	for (const struct metric *m = of_guests; m->name; m++) {
 		head(m->name, m->type, m->help);
 		json_array_foreach(guests, i, g) {
-			if (!has(g, m->member))
+			if (!json_object_get(g, m->member))
 				continue;
 			open_sample(m->name, g);
 			putchar('}');

@@ -213,7 +213,7 @@ static unsigned long long mib(uint64_t kib)
 /* The most that it can be given. */
 static uint64_t max_kib(const struct changed *c)
 {
-	return c->d ? c->d->maxmem_kib : c->t.info.max_pages > UINT64_MAX / PAGE_KIB ? UINT64_MAX : c->t.info.max_pages * PAGE_KIB;
+	return c->d ? c->d->maxmem_kib : hv_domain_max_kib(&c->t.info);
 }
 
 static int check_memory(struct session *s, struct changed *c, uint64_t kib, struct err *e)

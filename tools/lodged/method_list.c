@@ -67,10 +67,9 @@ static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 	target_name(s, i->domain, name);
 	uuid_to_text(i->handle, uuid);
 	flags_text(i, flags);
-	j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:b}", "domid", i->domain, "uuid", uuid,
+	j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:b}", "domid", i->domain, "uuid", uuid,
 		      "type", i->flags & XEN_DOMINF_hvm_guest ? "hvm" : "pv", "state", state_text(i), "flags", flags,
-		      "memory_kib", (json_int_t)i->tot_pages * PAGE_KIB, "maxmem_kib", (json_int_t)(i->max_pages * PAGE_KIB),
-		      "vcpus", (int)i->nr_online_vcpus, "maxvcpus", (int)vcpu_count(i), "cpu_time_ns", (json_int_t)i->cpu_time,
+		      "memory_kib", (json_int_t)i->tot_pages * PAGE_KIB, "vcpus", (int)i->nr_online_vcpus, "maxvcpus", (int)vcpu_count(i), "cpu_time_ns", (json_int_t)i->cpu_time,
 		      "managed", g != NULL);
 	if (g)
 		registry_view(g, &v);
@@ -82,6 +81,8 @@ static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 		json_object_set_new(j, "name", json_string(name));
 	if (i->flags & XEN_DOMINF_shutdown)
 		json_object_set_new(j, "shutdown_reason", json_string(life_reason(life_reason_of(i))));
+	if (hv_domain_max_kib(i) != UINT64_MAX)
+		json_object_set_new(j, "maxmem_kib", json_integer((json_int_t)hv_domain_max_kib(i)));
 	if (v.kept_down)
 		json_object_set_new(j, "kept_down", json_true());
 	started = start_time(s, uuid);
