@@ -251,6 +251,13 @@ def create_says_what_it_does(b):
     b.run('-v', 'create', path, err=warnings + 'lodge: web1: unpacking /boot/vmlinuz\n')
     b.run('create', '-de', path, err=warnings + 'lodge: web1: unpacking /boot/vmlinuz\n')
     b.run('create', '-q', path)
+    # Domain 0 had to give something for it.
+    gave = b.manager.methods['create'] = {'domid': 3, 'uuid': UUID, 'name': 'web1', 'dom0_gave_kib': 131073, 'dom0_memory_kib': 917503}
+    line = 'lodge: web1: Domain 0 gave up 129 MiB of memory for it and has 895 MiB left\n'
+    b.run('create', path, err=warnings + line, out='web1 runs as domain 3\n')
+    b.run('create', '-q', path, err='', out='')
+    equal(json.loads(b.run('create', '--json', path, err=warnings + line)), gave)
+    del gave['dom0_gave_kib'], gave['dom0_memory_kib']
     b.run('create', path, 'foo=1', err=warnings + 'lodge: command line: warning: there is no key foo; it is not used\n')
 
 
@@ -293,6 +300,9 @@ def dry_run(b):
         equal([m for m, _ in b.manager.requests], ['check'])
     found = json.loads(b.run('create', '--dry-run', '--json', path, err=warning))
     equal((found['needed_kib'], found['definition']), (131073, definition))
+    b.manager.methods['check'].update(available_kib=102400, dom0_gives_kib=28673, dom0_memory_kib=495615)
+    b.run('create', '-n', path, err=warning,
+          out='web1 can be created; it needs 129 MiB: 100 MiB are free, and Domain 0 would give up 29 MiB and have 483 MiB left\n')
     b.run('-N', 'list', status=2, err='lodge: -N (nothing is changed) is only for create; see lodge --help\n')
 
     b.manager.methods['check'] = {'problems': [

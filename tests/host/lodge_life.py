@@ -108,7 +108,7 @@ def autostart(b):
             raise Raw(b'')      # the manager is killed
         if name == 'large':
             raise Refused('no-memory', 'not enough', 12)
-        return {'domid': 7, 'uuid': UUID, 'name': name}
+        return {'domid': 7, 'uuid': UUID, 'name': name, **({'dom0_gave_kib': 1024, 'dom0_memory_kib': 524288} if name == 'last' else {})}
 
     b.manager.methods['create'] = create
     b.run('autostart', out='')       # there is no such folder
@@ -123,7 +123,7 @@ def autostart(b):
     text = f'{auto}/3 leads to no definition: No such file or directory'
     b.run('autostart', status=4, out='first runs as domain 7\ntwice runs as domain 7\nruns runs already\nlast runs as domain 7\n',
           err=re.compile(rf'^lodge: 3: {text}\nlodge: db: a guest called db is kept down\nlodge: large: not enough\n'
-                         rf'lodge: {auto}/65-wrong:1: .*\n$'))
+                         rf'lodge: {auto}/65-wrong:1: .*\nlodge: last: Domain 0 gave up 1 MiB of memory for it and has 512 MiB left\n$'))
     equal(created, ['first', 'twice', 'twice', 'runs', 'db', 'large', 'last'])
     # Paths start where the definition is, not where the link is.
     equal(b.manager.requests[0][1]['definition']['kernel'], str(b.folder / 'etc/vm/k-first'))

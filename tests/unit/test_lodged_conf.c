@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: the manager's settings, its addresses, dnsmasq's configuration. */
-/* sources: tools/lodged/conf.c tools/lodged/lan_hosts.c tools/lodged/lan_setup.c tools/lodged/dnsmasq.c tools/lodged/spawn.c tools/lib/network.c tools/lib/err.c */
+/* sources: tools/lodged/conf.c tools/lodged/lan_hosts.c tools/lodged/lan_setup.c tools/lodged/dnsmasq.c tools/lodged/spawn.c tools/lib/network.c tools/lib/size.c tools/lib/err.c */
 /* libs: -pthread */
 /* cflags: -Wno-unused-parameter */
 #include "test.h"
@@ -33,6 +33,7 @@ TEST(defaults)
 	CHECK_EQ(c.prefix, 22);
 	CHECK_STR(c.dump_folder, "/var/lib/lodge/dump");
 	CHECK(!c.dump_for_crash);
+	CHECK_EQ(c.dom0_min_kib, CONF_DOM0_MIN_AUTO);
 }
 
 TEST(all_settings)
@@ -54,6 +55,14 @@ TEST(all_settings)
 	CHECK(!c.dump_for_crash);
 	CHECK_EQ(parse(&c, "persistent_grants = yes", &e), 0);
 	CHECK(c.persistent_grants);
+	CHECK_EQ(parse(&c, "dom0_min_memory = 512", &e), 0);
+	CHECK_EQ(c.dom0_min_kib, 512 << 10);
+	CHECK_EQ(parse(&c, "dom0_min_memory = 2g", &e), 0);
+	CHECK_EQ(c.dom0_min_kib, 2 << 20);
+	CHECK_EQ(parse(&c, "dom0_min_memory = off", &e), 0);
+	CHECK_EQ(c.dom0_min_kib, CONF_DOM0_MIN_OFF);
+	CHECK_EQ(parse(&c, "dom0_min_memory = auto", &e), 0);
+	CHECK_EQ(c.dom0_min_kib, CONF_DOM0_MIN_AUTO);
 	CHECK_EQ(parse(&c, "network=10.5.4.0/24", &e), 0);	/* the network: Domain 0 is its first */
 	CHECK_EQ(c.address, 0x0a050401);
 	CHECK_EQ(parse(&c, "network = off", &e), 0);
@@ -64,7 +73,8 @@ TEST(wrong_settings)
 {
 	static const char *const wrong[] = {
 		"network=10.0.0.1", "network=10.0.0.1/8", "network=10.0.0.1/33", "network=x/22", "network=10.0.0.255/24", "network=10.0.0.1/2x",
-		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "persistent_grants=2", "dump_folder=cores", "dump_for=lldb", "domain=-x", "domain=a b", "resolv_conf=etc",
+		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "persistent_grants=2", "dump_folder=cores", "dump_for=lldb", "dom0_min_memory=127", "dom0_min_memory=100m", "dom0_min_memory=", "dom0_min_memory=lots", "dom0_min_memory=0",
+		"dom0_min_memory=1g2", "domain=-x", "domain=a b", "resolv_conf=etc",
 		"unknown=1", "no equals sign",
 	};
 	struct conf c;

@@ -58,6 +58,8 @@ int hv_domain_pause(struct hv *hv, uint16_t domid);
 int hv_domain_unpause(struct hv *hv, uint16_t domid);
 int hv_domain_max_mem(struct hv *hv, uint16_t domid, uint64_t kib);
 int hv_domain_max_vcpus(struct hv *hv, uint16_t domid, uint32_t n);
+/* Set memory aside, so that the domain can have kib altogether and nobody else any of it; -ENOMEM: it is not there. 0: no longer. */
+int hv_domain_claim(struct hv *hv, uint16_t domid, uint64_t kib);
 int hv_domain_set_handle(struct hv *hv, uint16_t domid, const uint8_t uuid[16]);
 /* -ESRCH: no such domain. */
 int hv_domain_info(struct hv *hv, uint16_t domid, xen_domctl_getdomaininfo_t *info);

@@ -61,6 +61,13 @@ int hv_domain_max_mem(struct hv *hv, uint16_t domid, uint64_t kib)
 	return hv_domctl(hv, &op);
 }
 
+int hv_domain_claim(struct hv *hv, uint16_t domid, uint64_t kib)
+{
+	struct xen_memory_reservation r = { .domid = domid, .nr_extents = kib / (HV_PAGE_SIZE >> 10) };
+
+	return hv_memory_op(hv, XENMEM_claim_pages, &r, sizeof(r));
+}
+
 int hv_domain_max_vcpus(struct hv *hv, uint16_t domid, uint32_t n)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_max_vcpus, .domain = domid };

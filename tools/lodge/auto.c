@@ -92,12 +92,14 @@ static enum status start(const char *dir, const char *entry)
 
 	if (load(dir, entry, &d, &e))
 		return say_error(entry, &e);
-	if (!call("create", json_pack("{s:o}", "definition", definition_to_json(d)), &answer, &e))
+	if (!call("create", json_pack("{s:o}", "definition", definition_to_json(d)), &answer, &e)) {
+		say_dom0_gave(d->name, answer);
 		say("%s runs as domain %lld", d->name, (long long)integer_of(answer, "domid"));
-	else if (!strcmp(e.code, "name-taken") && !has_ended(d->name))
+	} else if (!strcmp(e.code, "name-taken") && !has_ended(d->name)) {
 		say("%s runs already", d->name);
-	else
+	} else {
 		status = say_error(d->name, &e);
+	}
 	fflush(stdout);
 	json_decref(answer);
 	definition_free(d);

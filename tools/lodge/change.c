@@ -2,8 +2,8 @@
 /* Verbs that change a running guest's vCPUs and memory, and config, which shows what has come of it. */
 #include <lodge/verb.h>
 #include <lib/definition.h>
+#include <lib/size.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,29 +63,9 @@ enum status run_vcpu_pin(const struct args *a)
 	return status;
 }
 
-/* "512" (MiB), "512m", "2G" … in KiB; 0: no size. */
-static json_int_t size_kib(const char *text)
-{
-	static const char units[] = "bkmgt";
-	unsigned long long n;
-	const char *unit;
-	char *end;
-	int shift;
-
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	unit = *end ? strchr(units, tolower((unsigned char)*end)) : units + 2;
-	if (!isdigit((unsigned char)*text) || errno || !unit || (*end && end[1]))
-		return 0;
-	shift = 10 * (int)(unit - units); /* bytes in the unit */
-	if (n > DEFINITION_MEMORY_MAX << 10 >> shift)
-		return 0;
-	return (json_int_t)(n << shift >> 10);
-}
-
 static enum status set_memory(const struct args *a, const char *method, const char *member)
 {
-	json_int_t kib = size_kib(a->operands[1]);
+	json_int_t kib = (json_int_t)size_kib(a->operands[1]);
 
 	if (kib == 0)
 		return usage_error(a->verb,

@@ -51,6 +51,16 @@ static enum status load(const struct args *a, struct definition **d)
 	return rc ? say_error(NULL, &e) : OK;
 }
 
+static long long mib(const json_t *answer, const char *member)
+{
+	return integer_of(answer, member) >> 10;
+}
+
+static long long mib_up(const json_t *answer, const char *member)
+{
+	return (integer_of(answer, member) + 1023) >> 10;
+}
+
 static enum status say_problems(const char *name, const json_t *problems)
 {
 	enum status status = OK;
@@ -65,6 +75,17 @@ static enum status say_problems(const char *name, const json_t *problems)
 		status = first_failure(status, say_error(name, &e));
 	}
 	return status;
+}
+
+static void say_can_be_created(const char *name, const json_t *answer)
+{
+	long long need = mib_up(answer, "needed_kib"), available = mib(answer, "available_kib");
+
+	if (json_object_get(answer, "dom0_gives_kib"))
+		say("%s can be created; it needs %lld MiB: %lld MiB are free, and Domain 0 would give up %lld MiB and have %lld MiB left", name,
+			need, available, mib_up(answer, "dom0_gives_kib"), mib(answer, "dom0_memory_kib"));
+	else
+		say("%s can be created; it needs %lld MiB of %lld MiB that are free", name, need, available);
 }
 
 /* What would fail; nothing is changed. */
@@ -87,11 +108,16 @@ static enum status dry_run(const struct args *a, struct definition *d)
 		return first_failure(status, print_json(answer));
 	}
 	if (status == OK && !args_set(a, 'q'))
-		say("%s can be created; it needs %lld MiB of %lld MiB that are free", d->name,
-			(long long)(integer_of(answer, "needed_kib") + 1023) >> 10,
-			(long long)integer_of(answer, "available_kib") >> 10);
+		say_can_be_created(d->name, answer);
 	json_decref(answer);
 	return status;
+}
+
+void say_dom0_gave(const char *name, const json_t *created)
+{
+	if (json_object_get(created, "dom0_gave_kib"))
+		fprintf(stderr, "lodge: %s: Domain 0 gave up %lld MiB of memory for it and has %lld MiB left\n", name,
+			mib_up(created, "dom0_gave_kib"), mib(created, "dom0_memory_kib"));
 }
 
 static enum status create(const struct args *a, struct definition *d)
@@ -105,6 +131,8 @@ static enum status create(const struct args *a, struct definition *d)
 		json_pack("{s:o, s:b}", "definition", definition_to_json(d), "paused", paused), &answer, &e))
 		return say_error(d->name, &e);
 	domid = (int)integer_of(answer, "domid");
+	if (!quiet)
+		say_dom0_gave(d->name, answer);
 	if (a->json)
 		return print_json(answer);
 	json_decref(answer);

@@ -79,6 +79,8 @@ enum status say_error(const char *subject, const struct err *e);
 void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...);
 /* A definition's warning, on standard error; quiet: a bool. For definition_load(). */
 void say_warning(const struct err *warning, void *quiet);
+/* What the answer to `create` says of Domain 0's memory, on standard error. */
+void say_dom0_gave(const char *name, const json_t *created);
 /* JSON for a reader of standard output; the reference is taken over. FAILED (and a message) when it is NULL. */
 enum status print_json(json_t *json);
 /* Text from elsewhere, without control characters that could steer a terminal. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lib/network.h>
+#include <lib/size.h>
 #include <lodged/conf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,16 @@ static int set_dump_for(struct conf *c, const char *v)
 	return c->dump_for_crash || !strcmp(v, "gdb") ? 0 : -EINVAL;
 }
 
+static int set_dom0_min(struct conf *c, const char *v)
+{
+	if (!strcmp(v, "auto") || !strcmp(v, "off")) {
+		c->dom0_min_kib = *v == 'a' ? CONF_DOM0_MIN_AUTO : CONF_DOM0_MIN_OFF;
+		return 0;
+	}
+	c->dom0_min_kib = size_kib(v);
+	return c->dom0_min_kib < DOM0_LEAST_KIB ? -EINVAL : 0;
+}
+
 static int set_persistent_grants(struct conf *c, const char *v)
 {
 	return set_bool(&c->persistent_grants, v);
@@ -126,6 +137,7 @@ static const struct setting {
 	{ "network", set_network, "auto, off, or an address with a prefix from 16 to 28, as in 10.5.0.1/22" },
 	{ "bridge", set_bridge, "the name of an interface (at most 15 characters)" },
 	{ "domain", set_domain, "a domain name (at most 63 characters)" },
+	{ "dom0_min_memory", set_dom0_min, "auto, off, or a size of at least 128 MiB (in MiB, or with a unit: 512, 512m, 2g)" },
 	{ "dump_folder", set_dump_folder, "an absolute path" },
 	{ "dump_for", set_dump_for, "gdb or crash" },
 	{ "nat", set_nat, "yes or no" },

@@ -10,6 +10,10 @@
 
 #define CONF_FILE	"/etc/lodge/lodged.conf"
 
+#define CONF_DOM0_MIN_AUTO	0
+#define CONF_DOM0_MIN_OFF	UINT64_MAX
+#define DOM0_LEAST_KIB		(128 << 10)	/* with less, Domain 0 would kill its daemons */
+
 struct conf {
 	bool network;		/* is there to be a default network */
 	char bridge[16];
@@ -19,6 +23,7 @@ struct conf {
 	bool nat;		/* and forwarding */
 	char dump_folder[256];	/* for the cores of guests that end with coredump-… */
 	bool dump_for_crash;	/* they are for crash; otherwise for gdb */
+	uint64_t dom0_min_kib;	/* how far Domain 0 gives up memory for guests; or CONF_DOM0_MIN_… */
 	bool persistent_grants;	/* guests copy their disk data to and from pages that stay mapped */
 	char resolv_conf[256];	/* gets Domain 0's own look-ups to the guests' names; "": none */
 };

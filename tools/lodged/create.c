@@ -12,7 +12,6 @@
 #include <lodged/create.h>
 #include <lodged/end.h>
 #include <lodged/hub.h>
-#include <lodged/memory.h>
 #include <lodged/nodes.h>
 #include <lodged/record.h>
 #include <stdio.h>
@@ -64,14 +63,14 @@ static int check_build(struct session *s, const struct definition *d, struct err
 	return build_check(&in, &least, e);
 }
 
-void create_check(struct session *s, const struct definition *d, uint64_t *available_kib, problem_fn *fn, void *ctx)
+void create_check(struct session *s, const struct definition *d, struct memory_figures *f, problem_fn *fn, void *ctx)
 {
 	bool more = true, typed = true;
 	uint8_t uuid[16];
 	struct err e = { 0 };
 	struct guest *g;
 
-	*available_kib = 0;
+	*f = (struct memory_figures){ 0 };
 	memcpy(uuid, d->uuid, 16);
 	if (check_type(d, &e)) {
 		typed = false;
@@ -83,7 +82,7 @@ void create_check(struct session *s, const struct definition *d, uint64_t *avail
 		more = fn(&e, ctx);
 	if (more && typed && check_build(s, d, &e))
 		more = fn(&e, ctx);
-	if (more && memory_check(s, d, available_kib, &e))
+	if (more && memory_check(s, d, f, &e))
 		more = fn(&e, ctx);
 	/* That the guest runs already is said; that it therefore has its disks and addresses needs no saying. */
 	g = registry_by_uuid(uuid);
@@ -174,36 +173,58 @@ static int publish(struct session *s, struct guest *g, const struct definition *
 	return rc ? session_store_error(e, rc, "introducing the guest to the store") : 0;
 }
 
-static int start(struct session *s, struct guest *g, bool paused, struct err *e)
+static int start(struct session *s, struct guest *g, bool paused, struct memory_promise *memory, struct err *e)
 {
 	int rc = paused ? 0 : hv_domain_unpause(s->hv, (uint16_t)g->domid);
 
 	if (rc)
 		return session_hv_error(e, rc, "starting the guest");
-	rc = record_set_state(s->store, g->uuid_text, RECORD_RUNNING);
+	rc = memory_keep(s, memory, g->uuid_text);
 	return rc ? session_store_error(e, rc, "noting that the guest runs") : 0;
 }
 
-/* The guest is locked and its record is there; its memory has been promised. */
-static int bring_up(struct session *s, struct guest *g, const struct definition *d, bool paused, struct err *e)
+static int build(struct session *s, const struct guest *g, const struct definition *d, struct build_result *built, struct err *e)
+{
+	struct build_input in;
+	int rc;
+
+	build_input(s, d, g->domid, &in);
+	rc = build_pv(s->hv, &in, built, e);
+	if (!rc)
+		hv_domain_claim(s->hv, (uint16_t)g->domid, 0);	/* what may be left of it */
+	return rc;
+}
+
+/* The domain is there, and its memory is claimed. */
+static int furnish(struct session *s, struct guest *g, const struct definition *d, bool paused, struct memory_promise *memory, struct err *e)
 {
 	struct build_result built;
-	struct build_input in;
 	struct devices dev;
 	int rc = devices_attach(d, g->uuid_text, &dev, e);
 
 	if (!rc)
-		rc = make_domain(s, g, d, e);
-	if (!rc) {
-		build_input(s, d, g->domid, &in);
-		rc = build_pv(s->hv, &in, &built, e);
-	}
+		rc = build(s, g, d, &built, e);
 	if (!rc)
 		rc = publish(s, g, d, &dev, &built, e);
 	if (!rc)
-		rc = start(s, g, paused, e);
+		rc = start(s, g, paused, memory, e);
 	devices_free(&dev);
 	return rc;
+}
+
+/*
+ * The guest is locked and its record is there. On failure the caller undoes it, and then gives the promise back, so that what is
+ * for others is there.
+ */
+static int bring_up(struct session *s, struct guest *g, const struct definition *d, bool paused, struct memory_promise *memory, struct err *e)
+{
+	int rc = memory_reserve(s, d, memory, e);
+
+	if (!rc)
+		rc = make_domain(s, g, d, e);
+	if (!rc)
+		rc = memory_claim(s, (uint16_t)g->domid, memory, e);
+	return rc ? rc : furnish(s, g, d, paused, memory, e);
 }
 
 /*
@@ -219,18 +240,8 @@ static void now_runs(struct session *s, struct guest *g)
 		registry_queue(g);
 }
 
-static int bring_up_reserved(struct session *s, struct guest *g, const struct definition *d, bool paused, struct err *e)
-{
-	int rc = memory_reserve(s, d, e);
-
-	if (rc)
-		return rc;
-	rc = bring_up(s, g, d, paused, e);
-	memory_release(d);
-	return rc;
-}
-
-int create_guest(struct session *s, const struct definition *d, bool paused, struct guest **out, struct err *e)
+int create_guest(
+	struct session *s, const struct definition *d, bool paused, struct guest **out, struct memory_promise *p, struct err *e)
 {
 	struct guest *g;
 	int rc;
@@ -239,18 +250,20 @@ int create_guest(struct session *s, const struct definition *d, bool paused, str
 	    (rc = registry_reserve(d->name, d->uuid, &g, e)))
 		return rc;
 	*e = (struct err){ 0 };
+	*p = (struct memory_promise){ 0 };
 	devices_check(d, g, true, first_problem, e);
 	rc = -e->error;
 	if (!rc && (rc = record_write(s->store, g->uuid_text, d, RECORD_BUILDING)))
 		session_store_error(e, rc, "noting the new guest");
 	if (!rc)
-		rc = bring_up_reserved(s, g, d, paused, e);
+		rc = bring_up(s, g, d, paused, p, e);
 	if (rc) {
 		end_domain(s, g, d);
 		end_forget(s, g);
 	} else {
 		now_runs(s, g);
 	}
+	memory_release(s, p);
 	registry_unlock(g);
 	if (rc)
 		registry_put(g);
@@ -261,6 +274,7 @@ int create_guest(struct session *s, const struct definition *d, bool paused, str
 
 int create_again(struct session *s, struct guest *g, const struct definition *d, struct err *e)
 {
+	struct memory_promise memory;
 	int rc = record_set_state(s->store, g->uuid_text, RECORD_BUILDING);
 
 	if (!rc)
@@ -268,11 +282,12 @@ int create_again(struct session *s, struct guest *g, const struct definition *d,
 	if (rc)
 		return session_store_error(e, rc, "noting that the guest is to start again");
 	registry_set_state(g, GUEST_BUILDING);
-	rc = bring_up_reserved(s, g, d, false, e);
-	if (rc) {
+	rc = bring_up(s, g, d, false, &memory, e);
+	if (rc)
 		end_domain(s, g, d);
+	memory_release(s, &memory);
+	if (rc)
 		return rc;
-	}
 	record_set_again(s->store, g->uuid_text, false);
 	now_runs(s, g);
 	return 0;

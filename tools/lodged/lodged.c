@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <lib/api.h>
 #include <lodged/conf.h>
+#include <lodged/dom0.h>
 #include <lodged/dump.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
@@ -127,6 +128,8 @@ int main(int argc, char **argv)
 	if (session_open(&s, true, &e))
 		return fail(&e);
 	nodes_init(s.store);
+	if (dom0_init(&conf, &hv, &e))
+		return fail(&e);
 	dump_init(&conf);
 	lan_start(&conf);
 	/*

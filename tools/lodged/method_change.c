@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <lodged/cpus.h>
+#include <lodged/dom0.h>
 #include <lodged/log.h>
 #include <lodged/memory.h>
 #include <lodged/methods.h>
@@ -15,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_KIB     4
-#define DOM0_MIN_KIB (128 << 10) /* with less it would kill its daemons */
+#define PAGE_KIB	4
 
 /* The domain that is changed; with `d` (its record's) it is one of ours, which we have to ourselves. */
 struct changed {
@@ -219,7 +219,7 @@ static uint64_t max_kib(const struct changed *c)
 static int check_memory(struct session *s, struct changed *c, uint64_t kib, struct err *e)
 {
 	bool dom0 = c->t.domid == (int)nodes_backend();
-	uint64_t now = c->t.info.tot_pages * PAGE_KIB, least = dom0 ? DOM0_MIN_KIB : 1024;
+	uint64_t now = c->t.info.tot_pages * PAGE_KIB, least = dom0 ? DOM0_LEAST_KIB : 1024;
 
 	if (kib < least)
 		return err_set(e, EINVAL, "out-of-range", "%s needs at least %llu MiB", c->t.name, mib(least));
@@ -233,10 +233,23 @@ static int check_memory(struct session *s, struct changed *c, uint64_t kib, stru
 	return kib > now ? memory_check_more(s, c->t.name, kib - now, e) : 0;
 }
 
+static int commit_target(struct session *s, struct changed *c, uint64_t kib, struct err *e)
+{
+	struct store_batch b = { 0 };
+	int rc;
+
+	if (c->t.domid != (int)nodes_backend()) {
+		store_batch_write_u64(&b, kib, "/local/domain/%d/memory/target", c->t.domid);
+		return commit(s, c, &b, e);
+	}
+	dom0_put_target(&b, kib);
+	rc = memory_set_dom0(s, &b);
+	return rc ? session_store_error(e, rc, "changing Domain 0's memory") : 0;
+}
+
 int method_mem_set(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
 	uint64_t kib = (uint64_t)json_integer_value(json_object_get(params, "memory_kib")) & ~(uint64_t)(PAGE_KIB - 1);
-	struct store_batch b = { 0 };
 	struct changed c;
 	int rc = changed_find(s, params, &c, e);
 
@@ -244,10 +257,9 @@ int method_mem_set(struct session *s, const json_t *params, json_t **result, str
 		return rc;
 	rc = check_memory(s, &c, kib, e);
 	if (!rc) {
-		store_batch_write_u64(&b, kib, "/local/domain/%d/memory/target", c.t.domid);
 		if (c.d)
 			c.d->memory_kib = kib;
-		rc = commit(s, &c, &b, e);
+		rc = commit_target(s, &c, kib, e);
 	}
 	if (!rc)
 		log_line("%s: is to have %llu MiB", c.t.name, mib(kib));

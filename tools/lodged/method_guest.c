@@ -32,11 +32,19 @@ static bool add_problem(const struct err *e, void *ctx)
 	return true;
 }
 
+/* What Domain 0 gives or gave, and what it has then. */
+static void add_dom0(json_t *result, const char *member, uint64_t kib, uint64_t left)
+{
+	json_object_set_new(result, member, json_integer((json_int_t)kib));
+	json_object_set_new(result, "dom0_memory_kib", json_integer((json_int_t)left));
+}
+
 int method_check(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
 	json_t *problems = json_array();
-	uint64_t available = 0;
+	struct memory_figures f;
 	struct definition *d;
+	uint64_t target;
 
 	if (!problems)
 		return err_set(e, ENOMEM, "internal", "out of memory");
@@ -45,15 +53,19 @@ int method_check(struct session *s, const json_t *params, json_t **result, struc
 		*result = json_pack("{s:o, s:[]}", "problems", problems, "warnings");
 		return 0;
 	}
-	create_check(s, d, &available, add_problem, problems);
+	create_check(s, d, &f, add_problem, problems);
 	*result = json_pack("{s:o, s:[], s:I, s:I}", "problems", problems, "warnings", "needed_kib", (json_int_t)memory_needed(d),
-			    "available_kib", (json_int_t)available);
+			    "available_kib", (json_int_t)f.free_kib);
+	target = plan_target(&f, memory_needed(d));
+	if (plan_gives(&f, target))
+		add_dom0(*result, "dom0_gives_kib", plan_gives(&f, target), target);
 	definition_free(d);
 	return 0;
 }
 
 int method_create(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
+	struct memory_promise p;
 	struct definition *d;
 	struct guest_view v;
 	struct guest *g;
@@ -61,11 +73,13 @@ int method_create(struct session *s, const json_t *params, json_t **result, stru
 
 	if (rc)
 		return rc;
-	rc = create_guest(s, d, json_is_true(json_object_get(params, "paused")), &g, e);
+	rc = create_guest(s, d, json_is_true(json_object_get(params, "paused")), &g, &p, e);
 	if (!rc) {
 		registry_view(g, &v);
 		registry_put(g);
 		*result = json_pack("{s:i, s:s, s:s}", "domid", v.domid, "uuid", v.uuid_text, "name", v.name);
+		if (p.gave_kib)
+			add_dom0(*result, "dom0_gave_kib", p.gave_kib, p.dom0_kib);
 		log_line("%s: created as domain %d", v.name, v.domid);
 	} else {
 		log_err(d->name, e);

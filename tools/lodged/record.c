@@ -87,6 +87,11 @@ int record_set_state(struct store *s, const char *uuid, enum record_state state)
 	return store_write(s, state_names[state], ROOT "/state", uuid);
 }
 
+void record_put_state(struct store_batch *b, const char *uuid, enum record_state state)
+{
+	store_batch_write(b, state_names[state], ROOT "/state", uuid);
+}
+
 int record_set_domid(struct store *s, const char *uuid, int domid)
 {
 	return store_write_u64(s, (uint64_t)domid, ROOT "/domid", uuid);

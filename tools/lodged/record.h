@@ -30,6 +30,8 @@ int record_put_definition(struct store_batch *b, const char *uuid, const struct 
 void record_put_change(struct store_batch *b, const char *uuid, const char *change);
 char *record_change(struct store *s, const char *uuid);
 int record_set_state(struct store *s, const char *uuid, enum record_state state);
+/* As a part of a transaction. */
+void record_put_state(struct store_batch *b, const char *uuid, enum record_state state);
 int record_set_domid(struct store *s, const char *uuid, int domid);
 int record_set_again(struct store *s, const char *uuid, bool again);
 int record_set_quick(struct store *s, const char *uuid, unsigned int quick);

@@ -9,6 +9,7 @@
 #include <lodged/lan.h>
 #include <lodged/life.h>
 #include <lodged/log.h>
+#include <lodged/memory.h>
 #include <lodged/nodes.h>
 #include <lodged/record.h>
 #include <lodged/recover.h>
@@ -202,6 +203,7 @@ int recover(struct session *s, struct err *e)
 		block_sweep(keep_loop, s);
 		lan_sweep(keep_mac, NULL);
 		dump_recover(s);
+		memory_recover(s);
 		free(ds.infos);
 	} else {
 		free(nodes);
