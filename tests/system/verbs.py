@@ -105,6 +105,23 @@ def host(t):
 
 
 @test(timeout=300)
+def log(t):
+    """The manager's log is rotated like those of guests: three files of a megabyte; what its supervisor says goes along."""
+    m = boot(t)
+    m.sh("""cd /var/log/lodge
+        for i in 1 2 3; do
+            head -c 1048576 /dev/zero | tr '\\0' "\\\\$i" >>lodged.log
+            lodge vcpu-set 0 $(nproc)
+        done
+        kill -9 $(pidof lodged); until lodge list >/dev/null 2>&1; do usleep 100000; done""")
+    text = m.sh('cat /var/log/lodge/lodged.log')
+    check('is to have' in text and 'keep: lodged ended' in text and 'is ready' in text and len(text) < 4000, f'the log: {text[:500]}')
+    counts = [m.sh(f"tr -dc '\\{i}' </var/log/lodge/lodged.log.{age} | wc -c").strip() for i, age in ((3, 1), (2, 2))]
+    check_equal((counts, m.sh('ls /var/log/lodge | grep -c lodged.log').strip()), (['1048576', '1048576'], '3'), 'older files')
+    check_sound(t, m)
+
+
+@test(timeout=300)
 def definitions(t):
     """Where definitions are found, overrides, mistakes with file and line, and --dry-run."""
     m = boot(t, files={'tiny.elf': TINY})

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: the console daemon — rings, logs, clients, hostile guests. */
-/* sources: tools/consoled/ring.c tools/consoled/state.c tools/consoled/log.c tools/consoled/loop.c tools/consoled/guest.c tools/consoled/request.c tools/consoled/client.c tools/lib/err.c */
+/* sources: tools/consoled/ring.c tools/consoled/state.c tools/consoled/log.c tools/consoled/loop.c tools/consoled/guest.c tools/consoled/request.c tools/consoled/client.c tools/lib/logfile.c tools/lib/err.c */
 /* cflags: -Wno-unused-parameter */
 /* libs: -ljansson */
 #include "test.h"

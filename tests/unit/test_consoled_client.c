@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: lodge console — the client library on a terminal and in scripts, against the real daemon in a process of its own. */
-/* sources: tools/consoled/ring.c tools/consoled/state.c tools/consoled/log.c tools/consoled/loop.c tools/consoled/guest.c tools/consoled/request.c tools/consoled/client.c tools/lib/console.c tools/lib/console_terminal.c tools/lib/err.c */
+/* sources: tools/consoled/ring.c tools/consoled/state.c tools/consoled/log.c tools/consoled/loop.c tools/consoled/guest.c tools/consoled/request.c tools/consoled/client.c tools/lib/console.c tools/lib/console_terminal.c tools/lib/logfile.c tools/lib/err.c */
 /* cflags: -Wno-unused-parameter */
 /* libs: -ljansson -lutil */
 #include "test.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: how the console daemon finds guests — watches of the store, new ids, ends, other toolstacks, and what it costs. */
-/* sources: tools/consoled/ring.c tools/consoled/state.c tools/consoled/log.c tools/consoled/loop.c tools/consoled/guest.c tools/consoled/request.c tools/consoled/client.c tools/consoled/discover.c tools/lib/err.c */
+/* sources: tools/consoled/ring.c tools/consoled/state.c tools/consoled/log.c tools/consoled/loop.c tools/consoled/guest.c tools/consoled/request.c tools/consoled/client.c tools/consoled/discover.c tools/lib/logfile.c tools/lib/err.c */
 /* cflags: -Wno-unused-parameter */
 /* libs: -ljansson */
 #include "test.h"

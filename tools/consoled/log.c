@@ -17,6 +17,7 @@
 #include <consoled/log.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/logfile.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -218,15 +219,9 @@ static int start_over(struct log *l)
 static int rotate(struct log *l)
 {
 	struct log old = *l;
-	char from[LOG_NAME_MAX + 16];
 	int rc;
 
-	for (unsigned int age = settings.files - 1; age > 0; age--) {
-		snprintf(from, sizeof(from), "%s", file_name(l, age - 1));
-		if (renameat(dir_fd, from, dir_fd, file_name(l, age)) < 0 && errno != ENOENT)
-			return start_over(l);
-	}
-	if (settings.files == 1)
+	if (settings.files == 1 || logfile_rotate(dir_fd, file_name(l, 0), settings.files))
 		return start_over(l);
 	rc = open_file(l);
 	if (rc) {

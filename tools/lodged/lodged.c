@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	const char *conf_path = CONF_FILE, *log_path = LOG_FILE, *socket_path = getenv("LODGED_SOCKET");
 	struct session s;
 	struct err e;
-	int option, fd;
+	int option, fd, rc;
 
 	while ((option = getopt(argc, argv, "c:l:h")) != -1) {
 		if (option == 'c') {
@@ -115,8 +115,9 @@ int main(int argc, char **argv)
 	}
 	prepare_process();
 	make_dirs();
-	if (strcmp(log_path, "-") && log_open(log_path))
-		fprintf(stderr, "lodged: cannot open %s: %m\n", log_path);
+	rc = strcmp(log_path, "-") ? log_open(log_path) : 0;
+	if (rc)
+		fprintf(stderr, "lodged: cannot open %s: %s\n", log_path, strerror(-rc));
 	if (conf_load(&conf, conf_path, &e) || hv_open(&hv, &e))
 		return fail(&e);
 	fd = server_listen(socket_path && *socket_path ? socket_path : API_SOCKET, &e);

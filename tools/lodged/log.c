@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* The manager's log. */
-#include <errno.h>
-#include <fcntl.h>
+#include <lib/logfile.h>
 #include <lodged/log.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static int log_fd = STDERR_FILENO;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct logfile file = { .fd = STDERR_FILENO };	/* under the lock */
 
 int log_open(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-
-	if (fd < 0)
-		return -errno;
-	log_fd = fd;
-	return 0;
+	return logfile_open(&file, path);
 }
 
 void log_line(const char *fmt, ...)
@@ -42,8 +38,9 @@ void log_line(const char *fmt, ...)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
 	line[n++] = '\n';
-	if (write(log_fd, line, n) < 0)
-		return;			/* a full disk must not stop the manager */
+	pthread_mutex_lock(&lock);
+	logfile_write(&file, line, n);
+	pthread_mutex_unlock(&lock);
 }
 
 void log_err(const char *what, const struct err *e)

@@ -2,6 +2,7 @@
 /* Other programs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/logfile.h>
 #include <lodged/spawn.h>
 #include <poll.h>
 #include <signal.h>
@@ -45,6 +46,8 @@ static pid_t start(const char *const argv[], const char *const env[], int input,
 	sigemptyset(&none);
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGPIPE);
+	if (log)
+		logfile_limit(log);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &defaults);

@@ -7,7 +7,7 @@
 
 /*
  * Run argv (argv[0] an absolute path, or looked for in the usual directories) with env added to a clean environment (NULL:
- * none), input on its standard input (NULL: none), and what it writes appended to log (NULL: away). Its exit status; 128 +
+ * none), input on its standard input (NULL: none), and what it writes appended to log (NULL: away), which is rotated when it has become large. Its exit status; 128 +
  * signal; -ETIMEDOUT: killed; -errno: not started.
  */
 int spawn_run(const char *const argv[], const char *const env[], const char *input, const char *log, int timeout_s);
