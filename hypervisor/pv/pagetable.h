@@ -85,15 +85,15 @@ int __must_check pt_update(struct domain *d, struct domain *pg_owner, mfn_t tabl
 int __must_check pt_update_l1(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags,
 			      u64 *expected);
 /*
- * The level-1 table that maps va below a level-4 table of d: takes a reference (pt_put_l1_table). MFN_INVALID when there
- * is none.
+ * The level-1 table that maps va for the kernel of v, which is current: takes a reference (pt_put_l1_table). MFN_INVALID when
+ * there is none.
  */
-mfn_t pt_walk_l1(struct domain *d, mfn_t l4, u64 va);
+mfn_t pt_walk_l1(struct vcpu *v, u64 va);
 /*
- * The entry of level `level` for va and, if out_table is not NULL, the table that it is in. Not present when a level above
- * is missing.
+ * The entry of level `level` for va below l4, a base table of current. Not present when a level above is missing, and for the
+ * hypervisor's addresses and those that are not canonical. It may be outdated already.
  */
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table);
+pte_t pt_lookup(mfn_t l4, u64 va, unsigned level);
 
 /* --- pv/pt_base.c --- */
 int __must_check pt_pin(struct domain *d, mfn_t m, unsigned level);

@@ -26,7 +26,7 @@ static mfn_t find_entry(struct vcpu *v, u64 host_addr, bool is_pte, pte_t **e)
 	} else {
 		if (host_addr & ~PAGE_MASK)
 			return MFN_INVALID;
-		table = pt_walk_l1(v->domain, v->pv->kernel_l4, host_addr);
+		table = pt_walk_l1(v, host_addr);
 		if (!mfn_eq(table, MFN_INVALID))
 			*e = &pt_table(table)[PT_INDEX(host_addr, 1)];
 	}

@@ -9,49 +9,54 @@
 #define REF_BITS	(PTE_ADDR_MASK | PTE_P | PTE_RW | PTE_PAT | PTE_PCD | PTE_PWT)
 #define AD_BITS		(PTE_A | PTE_D)
 
-static __always_inline pte_t lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
+/* The table that an entry names; when the entry is not present, which the guest makes up, frame 0: also speculatively. */
+static __always_inline mfn_t table_nospec(pte_t e)
 {
-	u64 word = (u64)d->id << FRAME_OWNER_SHIFT | (u64)FRAME_L4 << FRAME_TYPE_SHIFT;
-	mfn_t t = l4;
+	u64 mask;
 
-	if (pt_hyp_slot(4, PT_INDEX(va, 4)))
-		return (pte_t){ 0 };
-	/*
-	 * No lock: below a table that somebody references everything is valid. If the tables change under us we may follow
-	 * a frame that is no table any more, hence the look at its word; what we find is then as good as any answer, and
-	 * whoever uses it takes references.
-	 */
+	__asm__("bt %2, %1; sbb %0, %0" : "=r"(mask) : "r"(e.v), "i"(__builtin_ctzl(PTE_P)) : "cc");
+	return pte_mfn((pte_t){ e.v & mask });
+}
+
+/* Without a look at what the frames on the way are, as the processor itself walks: see "TLBs" in pv/pagetable.c. Interrupts off. */
+static __always_inline pte_t walk(mfn_t table, u64 va, unsigned level)
+{
+	pte_t e = { 0 };
+
 	#pragma GCC unroll 4
 	for (unsigned at = 4; at >= level; at--) {
-		pte_t e;
-
-		if ((frame_read(t).v ^ word) & (FRAME_OWNER_MASK | FRAME_TYPE_MASK))
-			break;
-		e.v = READ_ONCE(pt_table(t)[PT_INDEX(va, at)].v);
-		if (at == level) {
-			if (out_table)
-				*out_table = t;
-			return e;
-		}
+		e.v = READ_ONCE(pt_table(table)[PT_INDEX(va, at)].v);
 		if (!pte_present(e))
 			break;
-		t = pte_mfn(e);
-		/* The types of tables are numbered by level. */
-		word -= 1UL << FRAME_TYPE_SHIFT;
+		table = table_nospec(e);
 	}
-	return (pte_t){ 0 };
+	return e;
 }
 
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
+static __always_inline pte_t lookup(mfn_t l4, u64 va, unsigned level)
 {
-	return lookup(d, l4, va, level, out_table);
+	pte_t e;
+	u64 flags;
+
+	/* In slots of the hypervisor's are tables that are not the guest's. */
+	if (unlikely(!is_canonical(va) || (va >= HYP_VIRT_START && va < HYP_VIRT_END)))
+		return (pte_t){ 0 };
+	flags = local_irq_save();
+	e = walk(l4, va, level);
+	local_irq_restore(flags);
+	return e;
 }
 
-mfn_t pt_walk_l1(struct domain *d, mfn_t l4, u64 va)
+pte_t pt_lookup(mfn_t l4, u64 va, unsigned level)
 {
-	pte_t e = lookup(d, l4, va, 2, NULL);
+	return lookup(l4, va, level);
+}
 
-	if (!is_canonical(va) || !pte_present(e) || frame_get_type(pte_mfn(e), d->id, FRAME_L1, NULL))
+mfn_t pt_walk_l1(struct vcpu *v, u64 va)
+{
+	pte_t e = lookup(v->pv->kernel_l4, va, 2);
+
+	if (!pte_present(e) || frame_get_type(pte_mfn(e), v->domain->id, FRAME_L1, NULL))
 		return MFN_INVALID;
 	return pte_mfn(e);
 }
