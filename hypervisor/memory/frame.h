@@ -129,6 +129,12 @@ void put_frame(mfn_t m);
 int __must_check frame_get_writable(mfn_t m, const struct domain *d);
 void frame_put_writable(mfn_t m);	/* memory/frame.c */
 /*
+ * n references at once, FRAME_WRITABLE type references if `write`, general ones otherwise: all or none. Refused (false) also for pages that are
+ * FRAME_SHARED, as a reference to those does not keep their owner. Interrupts on.
+ */
+bool __must_check frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n);
+void frame_put_granted(mfn_t m, bool write, unsigned n);
+/*
  * The owner gives the frame up: clears FRAME_ALLOCATED and drops its reference. False when it was clear already
  * (two callers race, or a guest frees twice), or the page is FRAME_SHARED. The caller holds a reference of its own.
  */
