@@ -9,56 +9,9 @@
 #define REF_BITS	(PTE_ADDR_MASK | PTE_P | PTE_RW | PTE_PAT | PTE_PCD | PTE_PWT)
 #define AD_BITS		(PTE_A | PTE_D)
 
-/* The table that an entry names; when the entry is not present, which the guest makes up, frame 0: also speculatively. */
-static __always_inline mfn_t table_nospec(pte_t e)
-{
-	u64 mask;
-
-	__asm__("bt %2, %1; sbb %0, %0" : "=r"(mask) : "r"(e.v), "i"(__builtin_ctzl(PTE_P)) : "cc");
-	return pte_mfn((pte_t){ e.v & mask });
-}
-
-/* Without a look at what the frames on the way are, as the processor itself walks: see "TLBs" in pv/pagetable.c. Interrupts off. */
-static __always_inline pte_t walk(mfn_t table, u64 va, unsigned level)
-{
-	pte_t e = { 0 };
-
-	#pragma GCC unroll 4
-	for (unsigned at = 4; at >= level; at--) {
-		e.v = READ_ONCE(pt_table(table)[PT_INDEX(va, at)].v);
-		if (!pte_present(e))
-			break;
-		table = table_nospec(e);
-	}
-	return e;
-}
-
-static __always_inline pte_t lookup(mfn_t l4, u64 va, unsigned level)
-{
-	pte_t e;
-	u64 flags;
-
-	/* In slots of the hypervisor's are tables that are not the guest's. */
-	if (unlikely(!is_canonical(va) || (va >= HYP_VIRT_START && va < HYP_VIRT_END)))
-		return (pte_t){ 0 };
-	flags = local_irq_save();
-	e = walk(l4, va, level);
-	local_irq_restore(flags);
-	return e;
-}
-
 pte_t pt_lookup(mfn_t l4, u64 va, unsigned level)
 {
-	return lookup(l4, va, level);
-}
-
-mfn_t pt_walk_l1(struct vcpu *v, u64 va)
-{
-	pte_t e = lookup(v->pv->kernel_l4, va, 2);
-
-	if (!pte_present(e) || frame_get_type(pte_mfn(e), v->domain->id, FRAME_L1, NULL))
-		return MFN_INVALID;
-	return pte_mfn(e);
+	return pt_find(l4, va, level);
 }
 
 /* What to store for `new` in place of `old`. */
