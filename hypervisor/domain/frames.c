@@ -30,7 +30,7 @@ int frame_get_writable(mfn_t m, const struct domain *d)
 	return frame_get_type(m, d->id, FRAME_WRITABLE, &d->dirty_cpus);
 }
 
-static __noinline bool get_granted_slow(mfn_t m, const struct domain *d, bool write, unsigned n)
+bool frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (write ? frame_get_writable(m, d) != 0 : !get_frame(m, d)) {
@@ -43,20 +43,6 @@ static __noinline bool get_granted_slow(mfn_t m, const struct domain *d, bool wr
 		return true;
 	frame_put_granted(m, write, n);
 	return false;
-}
-
-bool frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n)
-{
-	u64 same = (u64)d->id << FRAME_OWNER_SHIFT | (write ? (u64)FRAME_WRITABLE << FRAME_TYPE_SHIFT : 0);
-	u64 looked_at = FRAME_OWNER_MASK | FRAME_SHARED | (write ? FRAME_TYPE_MASK : 0);
-	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, more = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
-	frame_t x = frame_read(m);
-
-	/* Nearly always: of the right type already. */
-	if (likely(!((x.v ^ same) & looked_at) && frame_count(x) && (~x.v & counter) >= more &&
-		   atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + more)))
-		return true;
-	return get_granted_slow(m, d, write, n);
 }
 
 void frame_put_granted(mfn_t m, bool write, unsigned n)

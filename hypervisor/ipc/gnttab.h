@@ -47,9 +47,11 @@ void gnttab_unmap_finish(struct gnttab_unmap_batch *batch);
 
 /* Copying keeps the last source and destination at hand for the next call. A zeroed struct holds nothing. */
 struct gnttab_copy_side {
-	struct domain *owner;	/* of what was held last: referenced; NULL: nobody */
-	u64 id;			/* grant reference or frame number, */
-	bool held, is_ref, write;
+	struct domain *owner;	/* NULL: nothing held */
+	struct domain *granter;	/* who was named last: referenced, or NULL */
+	u64 id;			/* grant reference or frame number, and whose; */
+	u32 what;
+	bool write;
 	u16 start, len;		/* bytes that may be accessed */
 	mfn_t frame;
 };

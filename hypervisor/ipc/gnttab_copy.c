@@ -3,75 +3,82 @@
 #include <ipc/gnttab_table.h>
 #include <lib/string.h>
 
+#define SIDE_REF	0x10000u		/* in gnttab_copy_side.what, besides the domid of the argument: the id is a reference */
+
 static __always_inline void release(struct gnttab_copy_side *s)
 {
-	if (!s->held)
+	if (!s->owner)
 		return;
-	s->held = false;
-	if (s->is_ref)
+	if (s->what & SIDE_REF)
 		gnttab_unpin(s->owner, (u32)s->id, s->write, s->frame, 0);
 	else if (s->write)
 		frame_put_writable(s->frame);
 	else
 		put_frame(s->frame);
+	s->owner = NULL;
 }
 
 /* A frame of the caller's own. */
-static s16 hold_frame(struct gnttab_copy_side *s)
+static __always_inline s16 hold_frame(struct gnttab_copy_side *s, u64 id, bool write)
 {
-	s->frame = mfn(s->id);
+	struct domain *d = current->domain;
+
+	s->frame = mfn(id);
+	if (write ? frame_get_writable(s->frame, d) != 0 : !frame_get_again(s->frame, d->id) && !get_frame(s->frame, d))
+		return GNTST_bad_page;
 	s->start = 0;
 	s->len = PAGE_SIZE;
-	if (s->write ? !frame_get_writable(s->frame, s->owner) : get_frame(s->frame, s->owner))
-		return GNTST_okay;
-	return GNTST_bad_page;
+	s->owner = d;
+	return GNTST_okay;
 }
 
-static s16 hold_entry(struct gnttab_copy_side *s)
+/* The domain whose entry it is, NULL for none. */
+static struct domain *granter(struct gnttab_copy_side *s, u16 domid)
 {
-	struct grant_pin pin;
-	s16 rc = gnttab_pin(s->owner, (u32)s->id, current->domain, s->write, GRANT_COPY, 0, &pin);
+	if (domid == DOMID_SELF)
+		return current->domain;
+	if (!s->granter || s->granter->id != domid) {
+		if (s->granter)
+			domain_put(s->granter);
+		s->granter = domain_get(domid);
+	}
+	return s->granter;
+}
 
+static __always_inline s16 hold_entry(struct gnttab_copy_side *s, u16 domid, u32 ref, bool write)
+{
+	struct domain *owner = granter(s, domid);
+	struct grant_pin pin;
+	s16 rc;
+
+	if (!owner)
+		return GNTST_bad_domain;
+	rc = gnttab_pin(owner, ref, current->domain, write, GRANT_COPY, 0, &pin);
 	if (rc)
 		return rc;
 	s->frame = pin.frame;
 	s->start = pin.start;
 	s->len = pin.len;
+	s->owner = owner;
 	return GNTST_okay;
 }
 
-/* Get hold of one side of the copy, which is not the one held already. */
-static __always_inline s16 change(struct gnttab_copy_side *s, u16 domid, u64 id, bool is_ref, bool write)
-{
-	s16 rc;
-
-	release(s);
-	if (!s->owner || s->owner->id != domid) {
-		if (s->owner)
-			domain_put(s->owner);
-		s->owner = domain_get(domid);
-		if (!s->owner)
-			return GNTST_bad_domain;
-	}
-	s->id = id;
-	s->is_ref = is_ref;
-	s->write = write;
-	rc = is_ref ? hold_entry(s) : hold_frame(s);
-	s->held = !rc;
-	return rc;
-}
-
+/* Get hold of one side of the copy, unless it is the one held already. */
 static __always_inline s16 hold(struct gnttab_copy_side *s, const struct gnttab_copy_ptr *p, bool is_ref, bool write)
 {
-	u16 domid = p->domid == DOMID_SELF ? current->domain->id : p->domid;
+	u32 what = p->domid | (is_ref ? SIDE_REF : 0);
 	u64 id = is_ref ? p->u.ref : p->u.gmfn;
 
-	if (s->held && s->id == id && s->is_ref == is_ref && s->owner->id == domid)
+	if (s->owner && s->what == what && s->id == id)
 		return GNTST_okay;
 	/* Another domain's memory is reached through its grants only (ABI). */
 	if (!is_ref && p->domid != DOMID_SELF)
 		return GNTST_permission_denied;
-	return change(s, domid, id, is_ref, write);
+	release(s);
+	s->what = what;
+	s->id = id;
+	s->write = write;
+	return is_ref ? hold_entry(s, p->domid, (u32)id, write) : hold_frame(s, id, write);
 }
 
 static bool within(const struct gnttab_copy_side *s, u16 offset, u16 len)
@@ -101,9 +108,9 @@ s16 gnttab_copy(const struct gnttab_copy *op, struct gnttab_copy_state *state)
 static void let_go(struct gnttab_copy_side *s)
 {
 	release(s);
-	if (s->owner)
-		domain_put(s->owner);
-	s->owner = NULL;
+	if (s->granter)
+		domain_put(s->granter);
+	s->granter = NULL;
 }
 
 void gnttab_copy_finish(struct gnttab_copy_state *state)

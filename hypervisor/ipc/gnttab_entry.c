@@ -20,25 +20,26 @@ static s16 no_entry(const struct grant_table *gt)
 	return READ_ONCE(gt->switching) ? GNTST_eagain : GNTST_bad_gntref;
 }
 
-static __always_inline struct grant_active *lock_entry(struct grant_table *gt, u32 ref, s16 *status)
+/* *ref is bounded speculatively, too, then. */
+static __always_inline struct grant_active *lock_entry(struct grant_table *gt, u32 *ref, s16 *status)
 {
 	u64 frames = atomic_load(&gt->nr_frames), most = frames * ENTRIES_PER_FRAME_V1;
 	struct grant_active *act;
 
 	_Static_assert(ENTRIES_PER_FRAME_V1 > ENTRIES_PER_FRAME_V2, "the bound of both versions");
-	if (unlikely(ref >= most)) {
+	if (unlikely(*ref >= most)) {
 		*status = no_entry(gt);
 		return NULL;
 	}
-	ref = (u32)index_nospec(ref, most);
-	act = active_of(gt, ref);
-	if (unlikely(!act) && !(act = make_active(gt, ref))) {
+	*ref = (u32)index_nospec(*ref, most);
+	act = active_of(gt, *ref);
+	if (unlikely(!act) && !(act = make_active(gt, *ref))) {
 		*status = GNTST_general_error;
 		return NULL;
 	}
 	leaf_lock(&act->lock);
 	/* Only from here on the version, and with it the bound, is stable. */
-	if (likely(!READ_ONCE(gt->switching) && (gt->version == 1 || ref < frames * ENTRIES_PER_FRAME_V2)))
+	if (likely(!READ_ONCE(gt->switching) && (gt->version == 1 || *ref < frames * ENTRIES_PER_FRAME_V2)))
 		return act;
 	*status = no_entry(gt);
 	leaf_unlock(&act->lock);
@@ -47,7 +48,7 @@ static __always_inline struct grant_active *lock_entry(struct grant_table *gt, u
 
 struct grant_active *gnttab_lock_entry(struct grant_table *gt, u32 ref, s16 *status)
 {
-	return lock_entry(gt, ref, status);
+	return lock_entry(gt, &ref, status);
 }
 
 /* May `user` do that with an entry whose flags and domid are these? */
@@ -176,16 +177,15 @@ s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool wr
 	/* A dying domain's frames go as their references do: no new ones. */
 	if (owner->is_dying)
 		return status;
-	act = lock_entry(gt, ref, &status);
+	act = lock_entry(gt, &ref, &status);
 	if (!act)
 		return status;
-	ref = (u32)index_nospec(ref, gt->nr_frames * ENTRIES_PER_FRAME_V1);
 	ok = pin_locked(gt, act, ref, user, write, use, out);
 	leaf_unlock(&act->lock);
 	if (!ok)
 		return GNTST_general_error;
 	/* Refuses what is in use as a page table, and what does not keep its owner, as the theory needs it. */
-	if (likely(frame_get_granted(out->frame, owner, write, 1 + extra)))
+	if (likely(frame_get_granted_again(out->frame, owner->id, write, 1 + extra)) || frame_get_granted(out->frame, owner, write, 1 + extra))
 		return GNTST_okay;
 	unpin(gt, ref, write);
 	return GNTST_general_error;

@@ -26,7 +26,7 @@ static __always_inline s16 map(struct gnttab_map_grant_ref *op, struct gnttab_ma
 	struct domain *d = v->domain, *granter = state->granter;
 	bool write = !(op->flags & GNTMAP_readonly), host = op->flags & GNTMAP_host_map;
 	struct grant_pin pin;
-	struct maptrack *mt = maptrack_alloc(d->grants, &op->handle);
+	struct maptrack *mt = maptrack_alloc(d->grants, v, &op->handle);
 	s16 rc;
 
 	if (!mt)
@@ -49,7 +49,7 @@ static __always_inline s16 map(struct gnttab_map_grant_ref *op, struct gnttab_ma
 no_mapping:
 	gnttab_unpin(granter, op->ref, write, pin.frame, host);
 no_pin:
-	maptrack_free(d->grants, mt, op->handle);
+	maptrack_free(d->grants, v, mt, op->handle);
 	return rc;
 }
 
@@ -142,9 +142,10 @@ s16 gnttab_unmap(u64 host_addr, u64 dev_bus_addr, u64 new_addr, u32 handle, stru
 
 void gnttab_unmap_finish(struct gnttab_unmap_batch *batch)
 {
-	struct domain *d = current->domain;
+	struct vcpu *v = current;
+	struct domain *d = v->domain;
 
-	d->ops->grant_end(current, &batch->near);
+	d->ops->grant_end(v, &batch->near);
 	if (batch->flush)
 		tlb_flush_mask(&d->dirty_cpus);
 	for (u32 i = 0; i < batch->n; i++) {
@@ -153,7 +154,7 @@ void gnttab_unmap_finish(struct gnttab_unmap_batch *batch)
 
 		gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY), mt->frame, u->entries);
 		atomic_store(&mt->state, 0);
-		maptrack_free(d->grants, mt, u->handle);
+		maptrack_free(d->grants, v, mt, u->handle);
 	}
 	batch->n = 0;
 	batch->flush = false;

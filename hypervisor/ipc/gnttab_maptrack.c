@@ -10,33 +10,16 @@
 #include <lib/errno.h>
 #include <memory/xmalloc.h>
 
-#define CACHE_BATCH	32
-#define CACHE_MAX	(2 * CACHE_BATCH)
-
-static void push(struct maptrack *mt, u32 *head, u32 *count, u32 handle)
-{
-	mt->next_free = *head;
-	*head = handle + 1;
-	++*count;
-}
-
-static struct maptrack *pop(struct grant_table *gt, u32 *head, u32 *count, u32 *handle)
-{
-	struct maptrack *mt = maptrack_of(gt, *handle = *head - 1);
-
-	*head = mt->next_free;
-	--*count;
-	return mt;
-}
+#define CACHE_BATCH	(MAPTRACK_CACHE_MAX / 2)
 
 /* Some from one list to another; map_lock is held. */
 static void move(struct grant_table *gt, u32 *from, u32 *from_count, u32 *to, u32 *to_count)
 {
 	for (u32 i = 0; i < CACHE_BATCH && *from_count; i++) {
 		u32 handle;
-		struct maptrack *mt = pop(gt, from, from_count, &handle);
+		struct maptrack *mt = maptrack_pop(gt, from, from_count, &handle);
 
-		push(mt, to, to_count, handle);
+		maptrack_push(mt, to, to_count, handle);
 	}
 }
 
@@ -56,11 +39,11 @@ static int grow(struct grant_table *gt)
 	gt->map[first / MAPTRACK_PER_PAGE] = page;
 	atomic_store(&gt->nr_maps, first + (u32)MAPTRACK_PER_PAGE);
 	for (u32 i = MAPTRACK_PER_PAGE; i-- > 0;)
-		push(page + i, &gt->map_free, &gt->map_nr_free, first + i);
+		maptrack_push(page + i, &gt->map_free, &gt->map_nr_free, first + i);
 	return 0;
 }
 
-static __noinline int refill(struct grant_table *gt, struct maptrack_cache *cache)
+int maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache)
 {
 	int rc = 0;
 
@@ -72,28 +55,9 @@ static __noinline int refill(struct grant_table *gt, struct maptrack_cache *cach
 	return rc;
 }
 
-struct maptrack *maptrack_alloc(struct grant_table *gt, u32 *handle)
-{
-	struct maptrack_cache *cache = &gt->map_cache[current->id];
-
-	if (unlikely(!cache->count) && refill(gt, cache))
-		return NULL;
-	return pop(gt, &cache->head, &cache->count, handle);
-}
-
-static __noinline void give_back(struct grant_table *gt, struct maptrack_cache *cache)
+void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache)
 {
 	spin_lock(&gt->map_lock);
 	move(gt, &cache->head, &cache->count, &gt->map_free, &gt->map_nr_free);
 	spin_unlock(&gt->map_lock);
-}
-
-void maptrack_free(struct grant_table *gt, struct maptrack *mt, u32 handle)
-{
-	struct maptrack_cache *cache = &gt->map_cache[current->id];
-
-	BUG_ON(current->domain->grants != gt);
-	push(mt, &cache->head, &cache->count, handle);
-	if (unlikely(cache->count >= CACHE_MAX))
-		give_back(gt, cache);
 }

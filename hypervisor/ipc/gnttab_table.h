@@ -48,6 +48,7 @@ struct maptrack {
 
 /* Handles that one vCPU keeps at hand: only it touches them, in hypercalls. */
 struct maptrack_cache { u32 head, count; };
+#define MAPTRACK_CACHE_MAX	64
 
 struct grant_table {
 	/* Field letters: (g) lock, (e) every entry lock must be passed to change it, read under any; (m) map_lock. */
@@ -92,9 +93,9 @@ struct grant_active *__must_check gnttab_lock_entry(struct grant_table *gt, u32 
 
 /* gnttab_map.c: give back all pins of a dying domain. */
 int gnttab_relinquish(struct domain *d);
-/* gnttab_maptrack.c: handles, for current's domain. NULL when there are no more, or no memory for more. */
-struct maptrack *__must_check maptrack_alloc(struct grant_table *gt, u32 *handle);
-void maptrack_free(struct grant_table *gt, struct maptrack *mt, u32 handle);
+/* gnttab_maptrack.c: between the common list of free handles and what a vCPU has at hand. -ENOSPC, -ENOMEM. */
+int __must_check maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache);
+void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache);
 
 /* NULL when there is no such handle. */
 static inline struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
@@ -105,6 +106,42 @@ static inline struct maptrack *maptrack_of(const struct grant_table *gt, u32 han
 		return NULL;
 	handle = (u32)index_nospec(handle, nr);
 	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
+}
+
+/* Lists of free handles. */
+static inline void maptrack_push(struct maptrack *mt, u32 *head, u32 *count, u32 handle)
+{
+	mt->next_free = *head;
+	*head = handle + 1;
+	++*count;
+}
+
+static inline struct maptrack *maptrack_pop(struct grant_table *gt, u32 *head, u32 *count, u32 *handle)
+{
+	struct maptrack *mt = maptrack_of(gt, *handle = *head - 1);
+
+	*head = mt->next_free;
+	--*count;
+	return mt;
+}
+
+/* A handle, for v, which is current. NULL when there are no more, or no memory for more. */
+static inline struct maptrack *__must_check maptrack_alloc(struct grant_table *gt, const struct vcpu *v, u32 *handle)
+{
+	struct maptrack_cache *cache = &gt->map_cache[v->id];
+
+	if (unlikely(!cache->count) && maptrack_refill(gt, cache))
+		return NULL;
+	return maptrack_pop(gt, &cache->head, &cache->count, handle);
+}
+
+static inline void maptrack_free(struct grant_table *gt, const struct vcpu *v, struct maptrack *mt, u32 handle)
+{
+	struct maptrack_cache *cache = &gt->map_cache[v->id];
+
+	maptrack_push(mt, &cache->head, &cache->count, handle);
+	if (unlikely(cache->count >= MAPTRACK_CACHE_MAX))
+		maptrack_give_back(gt, cache);
 }
 
 /* Where the page of an existing entry is, or NULL until it comes. */

@@ -162,6 +162,27 @@ static inline int __must_check frame_get_type(mfn_t m, u16 owner, enum frame_typ
 	return likely(frame_get_type_again(m, owner, t)) ? 0 : frame_get_type_slow(m, owner, t, dirty);
 }
 
+/* As frame_get(). False: perhaps not possible; nothing was done. */
+static inline bool __must_check frame_get_again(mfn_t m, u16 owner)
+{
+	frame_t x = frame_read(m);
+
+	return frame_owner(x) == owner && frame_count(x) && frame_count(x) != FRAME_COUNT_MAX &&
+	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + 1);
+}
+
+/* As frame_get_granted(), for a frame that has the type already. False: perhaps not; nothing was done. */
+static inline bool __must_check frame_get_granted_again(mfn_t m, u16 owner, bool write, unsigned n)
+{
+	u64 same = (u64)owner << FRAME_OWNER_SHIFT | (write ? (u64)FRAME_WRITABLE << FRAME_TYPE_SHIFT : 0);
+	u64 looked_at = FRAME_OWNER_MASK | FRAME_SHARED | (write ? FRAME_TYPE_MASK : 0);
+	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, more = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
+	frame_t x = frame_read(m);
+
+	return !((x.v ^ same) & looked_at) && frame_count(x) && (~x.v & counter) >= more &&
+	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + more);
+}
+
 static inline bool __must_check frame_put_type(mfn_t m)
 {
 	frame_t x = { READ_ONCE(frame_of(m)->v) };

@@ -21,6 +21,7 @@
 
 __thread struct vcpu *fake_current;
 struct domain *hardware_domain;
+u64 frame_table_end;	/* inline look-ups of frames find none */
 void (*console_input_notify)(void);
 void (*domain_died_hook)(struct domain *d);
 
