@@ -246,6 +246,8 @@ static int create(struct domain *d)
 	gt->version = 1;
 	gt->max_frames = min(d->limits.grant_frames ?: GNTTAB_DEFAULT_FRAMES, (u32)GNTTAB_LIMIT_FRAMES);
 	gt->max_maps = min(d->limits.maptrack_frames ?: GNTTAB_DEFAULT_MAPTRACK, ~0u / MAPTRACK_PER_ABI_FRAME) * MAPTRACK_PER_ABI_FRAME;
+	/* What a backend has in use at a time comes and goes; but the vCPUs keep no more than an eighth from each other, or little. */
+	gt->map_cache_max = max(min(gt->max_maps / (8 * d->max_vcpus), 512u), 64u);
 	gt->shared = xcalloc(gt->max_frames, sizeof(*gt->shared));
 	gt->status = xcalloc(status_needed(gt->max_frames), sizeof(*gt->status));
 	gt->active = xcalloc(gt->max_frames, sizeof(*gt->active));

@@ -3,19 +3,19 @@
  * Grant tables: handles, the names of mappings.
  *
  * Free handles are in the common list (map_lock) or at hand of a vCPU. A vCPU takes and returns its own without a lock, since a vCPU runs
- * one hypercall at a time; it exchanges CACHE_BATCH of them with the common list when it has none or too many.
+ * one hypercall at a time; it exchanges many of them with the common list when it has none or too many.
  */
 #include <core/panic.h>
 #include <ipc/gnttab_table.h>
 #include <lib/errno.h>
 #include <memory/xmalloc.h>
 
-#define CACHE_BATCH	(MAPTRACK_CACHE_MAX / 2)
+#define FEW	32u
 
-/* Some from one list to another; map_lock is held. */
-static void move(struct grant_table *gt, u32 *from, u32 *from_count, u32 *to, u32 *to_count)
+/* Up to n from one list to another; map_lock is held. */
+static void move(struct grant_table *gt, u32 n, u32 *from, u32 *from_count, u32 *to, u32 *to_count)
 {
-	for (u32 i = 0; i < CACHE_BATCH && *from_count; i++) {
+	for (u32 i = 0; i < n && *from_count; i++) {
 		u32 handle;
 		struct maptrack *mt = maptrack_pop(gt, from, from_count, &handle);
 
@@ -50,7 +50,8 @@ int maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache)
 	spin_lock(&gt->map_lock);
 	if (!gt->map_nr_free)
 		rc = grow(gt);
-	move(gt, &gt->map_free, &gt->map_nr_free, &cache->head, &cache->count);
+	/* Few where there are not many: the other vCPUs should not need a page more because of this one. */
+	move(gt, max(min(gt->map_cache_max / 2, gt->map_nr_free / 4), FEW), &gt->map_free, &gt->map_nr_free, &cache->head, &cache->count);
 	spin_unlock(&gt->map_lock);
 	return rc;
 }
@@ -58,6 +59,6 @@ int maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache)
 void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache)
 {
 	spin_lock(&gt->map_lock);
-	move(gt, &cache->head, &cache->count, &gt->map_free, &gt->map_nr_free);
+	move(gt, gt->map_cache_max / 2, &cache->head, &cache->count, &gt->map_free, &gt->map_nr_free);
 	spin_unlock(&gt->map_lock);
 }

@@ -48,7 +48,6 @@ struct maptrack {
 
 /* Handles that one vCPU keeps at hand: only it touches them, in hypercalls. */
 struct maptrack_cache { u32 head, count; };
-#define MAPTRACK_CACHE_MAX	64
 
 struct grant_table {
 	/* Field letters: (g) lock, (e) every entry lock must be passed to change it, read under any; (m) map_lock. */
@@ -67,6 +66,7 @@ struct grant_table {
 	u32 nr_maps, max_maps;		/* (m) handles that exist; limit (c) */
 	u32 map_free, map_nr_free;	/* (m) common free list */
 	struct maptrack_cache *map_cache;	/* (c) [max_vcpus] */
+	u32 map_cache_max;		/* (c) what one has at hand at most */
 	u32 relinquished;		/* handles that relinquish has seen to */
 };
 
@@ -140,7 +140,7 @@ static inline void maptrack_free(struct grant_table *gt, const struct vcpu *v, s
 	struct maptrack_cache *cache = &gt->map_cache[v->id];
 
 	maptrack_push(mt, &cache->head, &cache->count, handle);
-	if (unlikely(cache->count >= MAPTRACK_CACHE_MAX))
+	if (unlikely(cache->count >= gt->map_cache_max))
 		maptrack_give_back(gt, cache);
 }
 
