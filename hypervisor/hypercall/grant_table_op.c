@@ -176,10 +176,12 @@ union map_op { struct gnttab_map_grant_ref op; u64 w[MAP_WORDS]; };
 /* GNTTABOP_unmap_grant_ref and GNTTABOP_unmap_and_replace differ in what the second word means. */
 union unmap_op { struct { u64 host_addr, addr2; u32 handle; s16 status; } op; u64 w[UNMAP_WORDS]; };
 union copy_op { struct gnttab_copy op; u64 w[COPY_WORDS]; };
-_Static_assert(sizeof(struct gnttab_map_grant_ref) == MAP_WORDS * sizeof(u64) && offsetof(struct gnttab_map_grant_ref, dom) == MAP_RESULT * sizeof(u64), "ABI");
-_Static_assert(sizeof(struct gnttab_unmap_grant_ref) == UNMAP_WORDS * sizeof(u64) && offsetof(struct gnttab_unmap_grant_ref, handle) == UNMAP_RESULT * sizeof(u64), "ABI");
-_Static_assert(sizeof(struct gnttab_unmap_and_replace) == UNMAP_WORDS * sizeof(u64) && offsetof(struct gnttab_unmap_and_replace, handle) == UNMAP_RESULT * sizeof(u64), "ABI");
-_Static_assert(sizeof(struct gnttab_copy) == COPY_WORDS * sizeof(u64) && offsetof(struct gnttab_copy, len) == COPY_RESULT * sizeof(u64), "ABI");
+#define ASSERT_WORDS(type, words, first, result)	\
+	_Static_assert(sizeof(struct type) == (words) * sizeof(u64) && offsetof(struct type, first) == (result) * sizeof(u64), "ABI")
+ASSERT_WORDS(gnttab_map_grant_ref, MAP_WORDS, dom, MAP_RESULT);
+ASSERT_WORDS(gnttab_unmap_grant_ref, UNMAP_WORDS, handle, UNMAP_RESULT);
+ASSERT_WORDS(gnttab_unmap_and_replace, UNMAP_WORDS, handle, UNMAP_RESULT);
+ASSERT_WORDS(gnttab_copy, COPY_WORDS, len, COPY_RESULT);
 
 /* Elements between two looks at what else waits for the CPU. */
 #define MAP_STRIDE	GNTTAB_UNMAP_BATCH
