@@ -39,7 +39,7 @@ static __always_inline void note_held(struct spinlock *l, struct held_locks *h)
 }
 
 /* It is not the one that was taken last. */
-static __noinline void note_released_below(struct spinlock *l, struct held_locks *h)
+static void note_released_below(struct spinlock *l, struct held_locks *h)
 {
 	unsigned i = h->n;
 
@@ -47,26 +47,20 @@ static __noinline void note_released_below(struct spinlock *l, struct held_locks
 		i--;
 	if (unlikely(!i))
 		panic("lock %s released but not held", l->name);
+	l->cpu = 0;
 	for (; i < h->n; i++)
 		h->lock[i - 1] = h->lock[i];
 	h->n--;
 }
 
-static __always_inline void note_released(struct spinlock *l)
+static __always_inline u8 usage_of(const struct held_locks *h, bool irqs_on)
 {
-	struct held_locks *h = &this_cpu(held_locks);
-	unsigned n = h->n;
-
-	l->cpu = 0;
-	if (likely(n && h->lock[n - 1] == l))
-		WRITE_ONCE(h->n, n - 1);
-	else
-		note_released_below(l, h);
+	return h->in_irq ? USED_IN_IRQ : irqs_on ? USED_IRQS_ON : 0;
 }
 
 static __always_inline void check_usage(struct spinlock *l, const struct held_locks *h, bool irqs_on)
 {
-	u8 usage = h->in_irq ? USED_IN_IRQ : irqs_on ? USED_IRQS_ON : 0;
+	u8 usage = usage_of(h, irqs_on);
 
 	/* Changed only once or twice in a lock's life; a lost update costs no more than a check. */
 	if (unlikely(usage & ~READ_ONCE(l->usage)))
@@ -117,23 +111,60 @@ static __noinline bool wait_turn(const struct spinlock *l, u32 ticket)
 	return true;
 }
 
-static __always_inline void take(struct spinlock *l, bool nested, bool irqs_on)
+/* Whatever there is to do. Returns flags, so that a caller who returns them has nothing to keep. */
+static __noinline u64 take_slow(struct spinlock *l, bool nested, bool irqs_on, u64 flags)
 {
 	struct held_locks *h = &this_cpu(held_locks);
 	u32 ticket;
 
 	if (unlikely(busted))
-		return;
+		return flags;
 	check_usage(l, h, irqs_on);
 	if (h->n != h->base)
 		check_order(l, h, nested);
 	ticket = atomic_fetch_add(&l->next, 1);
 	if (likely(atomic_load(&l->owner) == ticket) || wait_turn(l, ticket))
 		note_held(l, h);
+	return flags;
 }
 
-void spin_lock(struct spinlock *l) { take(l, false, local_irq_is_enabled()); }
-void spin_lock_nested(struct spinlock *l) { take(l, true, local_irq_is_enabled()); }
+/* Is the order with the locks that are held plainly right? At most one is looked at. */
+static __always_inline bool in_order(const struct spinlock *l, u8 used, const struct held_locks *h)
+{
+	unsigned n = h->n, others = n - h->base;
+	const struct spinlock *top;
+
+	if (likely(!others))
+		return true;
+	top = h->lock[n - 1];
+	return others == 1 && top->level < l->level && !(used & USED_IRQS_ON && top->usage & USED_IN_IRQ);
+}
+
+/* It is free, known to be used in this way, and in order. Calls nothing. */
+static __always_inline bool take_fast(struct spinlock *l, bool irqs_on)
+{
+	struct held_locks *h = &this_cpu(held_locks);
+	u8 used = READ_ONCE(l->usage);
+	u32 owner;
+
+	if (unlikely(busted || usage_of(h, irqs_on) & ~used || used == (USED_IN_IRQ | USED_IRQS_ON) || !in_order(l, used, h)))
+		return false;
+	owner = atomic_load(&l->owner);
+	if (unlikely(!atomic_try_cmpxchg(&l->next, &owner, owner + 1)))
+		return false;
+	note_held(l, h);
+	return true;
+}
+
+void spin_lock(struct spinlock *l)
+{
+	bool irqs_on = local_irq_is_enabled();
+
+	if (unlikely(!take_fast(l, irqs_on)))
+		take_slow(l, false, irqs_on, 0);
+}
+
+void spin_lock_nested(struct spinlock *l) { take_slow(l, true, local_irq_is_enabled(), 0); }
 
 bool spin_trylock(struct spinlock *l)
 {
@@ -148,41 +179,50 @@ bool spin_trylock(struct spinlock *l)
 	return true;
 }
 
-static __always_inline void give(struct spinlock *l)
+static __noinline void give_slow(struct spinlock *l, u64 flags)
 {
-	if (unlikely(busted))
-		return;
-	note_released(l);
-	atomic_store(&l->owner, l->owner + 1);
+	if (likely(!busted)) {
+		note_released_below(l, &this_cpu(held_locks));
+		atomic_store(&l->owner, l->owner + 1);
+	}
+	local_irq_restore(flags);
 }
 
-void spin_unlock(struct spinlock *l) { give(l); }
+/* flags: what to do with interrupts afterwards. */
+static __always_inline void give(struct spinlock *l, u64 flags)
+{
+	struct held_locks *h = &this_cpu(held_locks);
+	u32 n = h->n;
+
+	if (unlikely(busted || !n || h->lock[n - 1] != l)) {
+		give_slow(l, flags);
+		return;
+	}
+	l->cpu = 0;
+	WRITE_ONCE(h->n, n - 1);
+	atomic_store(&l->owner, l->owner + 1);
+	local_irq_restore(flags);
+}
+
+void spin_unlock(struct spinlock *l) { give(l, 0); }
 
 u64 spin_lock_irqsave(struct spinlock *l)
 {
 	u64 flags = local_irq_save();
 
-	take(l, false, false);
-	return flags;
+	return likely(take_fast(l, false)) ? flags : take_slow(l, false, false, flags);
 }
 
-void spin_unlock_irqrestore(struct spinlock *l, u64 flags)
-{
-	give(l);
-	local_irq_restore(flags);
-}
+void spin_unlock_irqrestore(struct spinlock *l, u64 flags) { give(l, flags); }
 
 void spin_lock_irq(struct spinlock *l)
 {
 	local_irq_disable();
-	take(l, false, false);
+	if (unlikely(!take_fast(l, false)))
+		take_slow(l, false, false, 0);
 }
 
-void spin_unlock_irq(struct spinlock *l)
-{
-	give(l);
-	local_irq_enable();
-}
+void spin_unlock_irq(struct spinlock *l) { give(l, RFLAGS_IF); }
 
 bool spin_is_locked(const struct spinlock *l)
 {

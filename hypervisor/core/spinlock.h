@@ -22,7 +22,6 @@ enum lock_level {
 	LOCK_PT = 30,		/* pv: a domain's page-table type transitions */
 	LOCK_PCI = 35,
 	LOCK_GRANT = 40,	/* a grant table's size and version */
-	LOCK_GRANT_ACTIVE = 42,	/* its entries, in groups */
 	LOCK_MAPTRACK = 43,
 	LOCK_MSI = 45,
 	LOCK_EVTCHN = 50,	/* a domain's event channel table (port allocation); irq-safe */

@@ -122,7 +122,8 @@ static u64 clamped(u64 t)
 	return t;
 }
 
-s_time_t time_now(void)
+/* Whatever the state of the clock. */
+static __noinline s_time_t now_unusual(void)
 {
 	const struct cpu_clock *c = &this_cpu(cpu_clock);
 	const struct timeline *tl = c->timeline;
@@ -137,6 +138,23 @@ s_time_t time_now(void)
 		t = segment_at(segment_for(tl, last, tsc), tsc);
 	} while (unlikely(READ_ONCE(tl->last) != last));
 	return (s_time_t)(unlikely(clamp) ? clamped(t) : t);
+}
+
+s_time_t time_now(void)
+{
+	const struct cpu_clock *c = &this_cpu(cpu_clock);
+	const struct timeline *tl = c->timeline;
+	u32 last = atomic_load(&tl->last);
+	const struct segment *s = &tl->ring[last % SEGMENTS];
+	u64 tsc = rdtsc_ordered() + (u64)c->tsc_offset, since;
+
+	if (likely(tsc >= s->tsc && timescale_ns_usual(s->scale, tsc - s->tsc, &since) && !clamp)) {
+		since += s->ns;
+		/* The segment was whole. */
+		if (likely(READ_ONCE(tl->last) == last))
+			return (s_time_t)since;
+	}
+	return now_unusual();
 }
 
 s_time_t time_from_tsc(u64 tsc)

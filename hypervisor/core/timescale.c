@@ -32,13 +32,12 @@ struct timescale timescale_hz(u64 hz)
 
 u64 timescale_ns(struct timescale s, u64 ticks)
 {
-	/* ticks * mul / 2^(32 - shift), in 128 bits. */
 	unsigned __int128 product = (unsigned __int128)ticks * s.mul;
 	int right = 32 - s.shift;
+	u64 ns;
 
-	/* Any usual clock: between 1 and 2^32 Hz, and not for long. */
-	if (likely(right >= 1 && right <= 63 && !(u64)(product >> (62 + right))))
-		return (u64)(product >> right);
+	if (timescale_ns_usual(s, ticks, &ns))
+		return ns;
 	if (!product)
 		return 0;
 	if (right >= 0)

@@ -14,6 +14,8 @@ struct timescale timescale_ratio(u64 ns, u64 ticks);
 struct timescale timescale_hz(u64 hz);
 /* Ticks to nanoseconds, rounded down. Exact for results below 2^63; beyond that, saturates to 2^63 - 1. */
 u64 timescale_ns(struct timescale s, u64 ticks);
+/* The same for reading the clock, which happens all the time. False: not a usual one, between 1 and 2^32 Hz, or for too long: nothing was done. */
+static inline bool timescale_ns_usual(struct timescale s, u64 ticks, u64 *ns);
 /* Nanoseconds to ticks: the reverse, rounded up, saturating to 2^63 - 1. */
 u64 timescale_ticks(struct timescale s, u64 ns);
 
@@ -36,5 +38,19 @@ u64 counter_delta(u64 from, u64 to, u64 mask, u64 expected);
 
 /* Seconds since 1970-01-01 of a date in the proleptic Gregorian calendar; year >= 1970, month 1..12, day 1..31. */
 u64 date_to_seconds(unsigned year, unsigned month, unsigned day, unsigned hour, unsigned minute, unsigned second);
+
+static inline bool timescale_ns_usual(struct timescale s, u64 ticks, u64 *ns)
+{
+	/* ticks * mul / 2^(32 - shift), in 128 bits. */
+	unsigned __int128 product = (unsigned __int128)ticks * s.mul;
+	u64 high = (u64)(product >> 64);
+	unsigned right = 32u - (unsigned)s.shift;
+
+	/* The result is below 2^62. */
+	if (unlikely(right - 2 > 63 - 2 || high >> (right - 2)))
+		return false;
+	*ns = high << (64 - right) | (u64)product >> right;
+	return true;
+}
 
 #endif

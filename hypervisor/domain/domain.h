@@ -39,6 +39,12 @@ struct pirq_domain;
 struct sched_vcpu; struct sched_cap;
 struct cpu_policy;
 
+/*
+ * What grant mappings keep from one address to the next, which is likely to be near: for PV a referenced page table. All zero at
+ * first; ends with grant_end, after which it is all zero again.
+ */
+struct grant_near { u64 key; mfn_t table; };
+
 /* What PV and HVM do differently. Exactly two instances. */
 struct guest_ops {
 	const char *name;	/* "PV", "HVM" */
@@ -50,9 +56,10 @@ struct guest_ops {
 	void (*switch_to)(struct vcpu *v);
 	/*
 	 * Grant mappings. For current, interrupts on, no lock held. The caller (ipc/gnttab_map.c) holds a reference of its own to frame m as
-	 * long as the mapping is tracked, and a FRAME_WRITABLE type reference unless GNTMAP_readonly. The page-table entry has a
-	 * further one, taken by grant_map and dropped by whoever removes the entry (grant_unmap, a page-table update, the end of
-	 * the domain): to page-table code and audit it is an entry like any other that maps a foreign frame.
+	 * long as the mapping is tracked: a FRAME_WRITABLE type reference unless GNTMAP_readonly, then a general one. The page-table entry has a
+	 * further one of the same kind: to page-table code and audit it is an entry like any other that maps a foreign frame. The caller gives
+	 * that to grant_map, which keeps it if it returns 0, and gets it back from grant_unmap likewise. Whoever else removes the entry (a
+	 * page-table update, the end of the domain) drops it.
 	 *
 	 * flags: GNTMAP_* as given by the guest. host_addr: a page-aligned virtual address in the address space of v, or with
 	 * GNTMAP_contains_pte the machine address of an entry in a level-1 table of the domain. -EINVAL when it is not.
@@ -62,10 +69,11 @@ struct guest_ops {
 	 *
 	 * grant_unmap: the entry must map m with that permission, else -EINVAL. It becomes 0; or, with new_addr (a virtual address; -EINVAL
 	 * together with contains_pte), what the entry of new_addr was, which becomes 0, references moving along. No TLB flush: the caller flushes
-	 * d->dirty_cpus before it drops its own reference.
+	 * d->dirty_cpus before it drops the references.
 	 */
-	int (*grant_map)(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
-	int (*grant_unmap)(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
+	int (*grant_map)(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 cache);
+	int (*grant_unmap)(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
+	void (*grant_end)(struct vcpu *v, struct grant_near *near);
 	/* Make the vCPU take an NMI. May be missing. */
 	void (*send_nmi)(struct vcpu *v);
 	/* Does the guest currently accept event upcalls (its interrupts are enabled)? */

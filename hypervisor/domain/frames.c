@@ -30,6 +30,37 @@ int frame_get_writable(mfn_t m, const struct domain *d)
 	return frame_get_type(m, d->id, FRAME_WRITABLE, &d->dirty_cpus);
 }
 
+bool frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (write ? frame_get_writable(m, d) != 0 : !get_frame(m, d)) {
+			if (i)
+				frame_put_granted(m, write, i);
+			return false;
+		}
+	/* What is the hypervisor's stays so as long as its owner lives, and the caller sees to that. */
+	if (likely(!(frame_read(m).v & FRAME_SHARED)))
+		return true;
+	frame_put_granted(m, write, n);
+	return false;
+}
+
+void frame_put_granted(mfn_t m, bool write, unsigned n)
+{
+	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, less = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
+	frame_t x = { READ_ONCE(frame_of(m)->v) };
+
+	/* Not the last ones. */
+	if (likely((x.v & counter) > less && atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - less)))
+		return;
+	while (n--) {
+		if (write)
+			frame_put_writable(m);
+		else
+			put_frame(m);
+	}
+}
+
 static u64 owned_word(const struct domain *d)
 {
 	return (u64)d->id << FRAME_OWNER_SHIFT | FRAME_ALLOCATED | 1;

@@ -47,6 +47,27 @@ static inline bool guest_range_ok(u64 addr, size_t len)
 	__asm__ goto("1: mov %1, %0\n" FIXUP(1b, %l2)				\
 		     : "=r"(_val) : "m"(*(ptr)) : "memory" : fault);		\
 	_val; })
+
+/* n words, a constant, at such an address. 0, -EFAULT. */
+static __always_inline int __must_check guest_get_words(u64 *dst, const u64 *guest_src, unsigned n)
+{
+	#pragma GCC unroll 8
+	for (unsigned i = 0; i < n; i++)
+		dst[i] = guest_get(&guest_src[i], fault);
+	return 0;
+fault:
+	return -EFAULT;
+}
+
+static __always_inline int __must_check guest_put_words(u64 *guest_dst, const u64 *src, unsigned n)
+{
+	#pragma GCC unroll 8
+	for (unsigned i = 0; i < n; i++)
+		guest_put(&guest_dst[i], src[i], fault);
+	return 0;
+fault:
+	return -EFAULT;
+}
 #endif
 
 #endif

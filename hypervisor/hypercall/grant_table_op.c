@@ -163,72 +163,110 @@ static long do_get_version(struct array *a)
 	return copy_to_guest((void *)a->at, &op, sizeof(op));
 }
 
-/* --- mappings ----------------------------------------------------------------------------------------------------------------- */
+/* --- mappings and copies ------------------------------------------------------------------------------------------------------ */
 
-static long do_map(struct array *a)
-{
-	struct gnttab_map_grant_ref op;
-
-	FOR_EACH_ELEMENT(a, op, gnttab_map(&op));
-}
-
+/* Elements as words, of which the guest gets back those from word first on that hold results. */
+#define MAP_WORDS	4
+#define MAP_RESULT	2
+#define UNMAP_WORDS	3
+#define UNMAP_RESULT	2
+#define COPY_WORDS	5
+#define COPY_RESULT	4
+union map_op { struct gnttab_map_grant_ref op; u64 w[MAP_WORDS]; };
 /* GNTTABOP_unmap_grant_ref and GNTTABOP_unmap_and_replace differ in what the second word means. */
-struct unmap_op { u64 host_addr, addr2; u32 handle; s16 status; };
-_Static_assert(sizeof(struct unmap_op) == sizeof(struct gnttab_unmap_grant_ref), "ABI");
-_Static_assert(sizeof(struct unmap_op) == sizeof(struct gnttab_unmap_and_replace), "ABI");
+union unmap_op { struct { u64 host_addr, addr2; u32 handle; s16 status; } op; u64 w[UNMAP_WORDS]; };
+union copy_op { struct gnttab_copy op; u64 w[COPY_WORDS]; };
+#define ASSERT_WORDS(type, words, first, result)	\
+	_Static_assert(sizeof(struct type) == (words) * sizeof(u64) && offsetof(struct type, first) == (result) * sizeof(u64), "ABI")
+ASSERT_WORDS(gnttab_map_grant_ref, MAP_WORDS, dom, MAP_RESULT);
+ASSERT_WORDS(gnttab_unmap_grant_ref, UNMAP_WORDS, handle, UNMAP_RESULT);
+ASSERT_WORDS(gnttab_unmap_and_replace, UNMAP_WORDS, handle, UNMAP_RESULT);
+ASSERT_WORDS(gnttab_copy, COPY_WORDS, len, COPY_RESULT);
 
-/* Up to a batch of elements. */
-static int unmap_batch(const struct array *a, bool replace, u32 n)
+/* Elements between two looks at what else waits for the CPU. */
+#define MAP_STRIDE	GNTTAB_UNMAP_BATCH
+#define COPY_STRIDE	16
+
+static int map_some(const struct array *a, u32 n)
 {
-	struct gnttab_unmap_batch batch = { 0 };
+	struct gnttab_map_state state = { 0 };
+	u64 *at = (u64 *)a->at;
 	int rc = 0;
 
-	for (u32 i = 0; i < n && !rc; i++) {
-		struct unmap_op op;
+	for (u32 i = 0; i < n && !rc; i++, at += MAP_WORDS) {
+		union map_op u;
 
-		rc = copy_from_guest_idx(&op, (void *)a->at, i, sizeof(op));
+		rc = guest_get_words(u.w, at, MAP_WORDS);
 		if (rc)
 			break;
-		op.status = replace ? gnttab_unmap(op.host_addr, 0, op.addr2, op.handle, &batch) :
-				      gnttab_unmap(op.host_addr, op.addr2, 0, op.handle, &batch);
-		rc = copy_to_guest_idx((void *)a->at, i, &op, sizeof(op));
+		gnttab_map(&u.op, &state);
+		rc = guest_put_words(at + MAP_RESULT, u.w + MAP_RESULT, MAP_WORDS - MAP_RESULT);
+	}
+	gnttab_map_finish(&state);
+	return rc;
+}
+
+static int unmap_some(const struct array *a, u32 n)
+{
+	bool replace = a->cmd == GNTTABOP_unmap_and_replace;
+	u64 *at = (u64 *)a->at;
+	struct gnttab_unmap_batch batch;
+	int rc = 0;
+
+	batch.n = 0;
+	batch.flush = false;
+	batch.near.key = 0;
+	for (u32 i = 0; i < n && !rc; i++, at += UNMAP_WORDS) {
+		union unmap_op u;
+
+		rc = guest_get_words(u.w, at, UNMAP_WORDS);
+		if (rc)
+			break;
+		u.op.status = gnttab_unmap(u.op.host_addr, replace ? 0 : u.op.addr2, replace ? u.op.addr2 : 0, u.op.handle, &batch);
+		rc = guest_put_words(at + UNMAP_RESULT, u.w + UNMAP_RESULT, UNMAP_WORDS - UNMAP_RESULT);
 	}
 	gnttab_unmap_finish(&batch);
 	return rc;
 }
 
-static long do_unmap(struct array *a)
+static int copy_some(const struct array *a, u32 n)
 {
+	struct gnttab_copy_state state = { 0 };
+	u64 *at = (u64 *)a->at;
+	int rc = 0;
+
+	for (u32 i = 0; i < n && !rc; i++, at += COPY_WORDS) {
+		union copy_op u;
+
+		rc = guest_get_words(u.w, at, COPY_WORDS);
+		if (rc)
+			break;
+		u.op.status = gnttab_copy(&u.op, &state);
+		rc = guest_put_words(at + COPY_RESULT, u.w + COPY_RESULT, COPY_WORDS - COPY_RESULT);
+	}
+	gnttab_copy_finish(&state);
+	return rc;
+}
+
+/* What happens all the time: `stride` elements after another, of `words` words each. */
+static __always_inline long in_strides(struct array *a, unsigned words, u32 stride, int (*some)(const struct array *a, u32 n))
+{
+	if (!guest_range_ok(a->at, (u64)a->left * words * sizeof(u64)))
+		return -EFAULT;
 	while (a->left) {
-		u32 n = min(a->left, (u32)GNTTAB_UNMAP_BATCH);
-		int rc = unmap_batch(a, a->cmd == GNTTABOP_unmap_and_replace, n);
+		u32 n = min(a->left, stride);
+		int rc = some(a, n);
 
 		if (rc)
 			return rc;
-		advance(a, n, sizeof(struct unmap_op));
+		advance(a, n, words * sizeof(u64));
 		if (a->left && hypercall_preempt_check())
 			return more(a);
 	}
 	return 0;
 }
 
-/* --- copy, transfer, the rest ------------------------------------------------------------------------------------------------- */
-
-static long copy_elements(struct array *a, struct gnttab_copy_state *state)
-{
-	struct gnttab_copy op;
-
-	FOR_EACH_ELEMENT(a, op, op.status = gnttab_copy(&op, state));
-}
-
-static long do_copy(struct array *a)
-{
-	struct gnttab_copy_state state = { 0 };
-	long rc = copy_elements(a, &state);
-
-	gnttab_copy_finish(&state);
-	return rc;
-}
+/* --- transfer, the rest ------------------------------------------------------------------------------------------------------- */
 
 static long do_transfer(struct array *a)
 {
@@ -292,16 +330,16 @@ HYPERCALL(do_grant_table_op)
 		return -EINVAL;
 	switch (a.cmd) {
 	case GNTTABOP_map_grant_ref:
-		return do_map(&a);
+		return in_strides(&a, MAP_WORDS, MAP_STRIDE, map_some);
 	case GNTTABOP_unmap_grant_ref:
 	case GNTTABOP_unmap_and_replace:
-		return do_unmap(&a);
+		return in_strides(&a, UNMAP_WORDS, MAP_STRIDE, unmap_some);
 	case GNTTABOP_setup_table:
 		return do_setup_table(&a);
 	case GNTTABOP_transfer:
 		return do_transfer(&a);
 	case GNTTABOP_copy:
-		return do_copy(&a);
+		return in_strides(&a, COPY_WORDS, COPY_STRIDE, copy_some);
 	case GNTTABOP_query_size:
 		return do_query_size(&a);
 	case GNTTABOP_set_version:

@@ -44,7 +44,7 @@ static long update(struct domain *pg_owner, u64 va, u64 val, u64 flags)
 
 	if (rc)
 		return rc;
-	table = pt_walk_l1(v->domain, v->pv->kernel_l4, va);
+	table = pt_walk_l1(v, va);
 	if (mfn_eq(table, MFN_INVALID))
 		return -EINVAL;
 	rc = pt_update_l1(v->domain, pg_owner, table, (unsigned)PT_INDEX(va, 1), (pte_t){ val }, 0, NULL);

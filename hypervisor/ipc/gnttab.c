@@ -6,25 +6,27 @@
  * hypervisor relies on is in its own arrays: for each entry a struct grant_active, for each mapping a struct maptrack.
  *
  * References. Who uses a granted frame *pins* the entry (gnttab_pin): that sets GTF_reading or GTF_writing for the granter to see, counts in the
- * active entry, and takes one reference to the frame, with the FRAME_WRITABLE type for write access. The reference belongs to the pin. So
+ * active entry, and takes one reference to the frame, with the FRAME_WRITABLE type for write access. The reference belongs to the pin (and is
+ * taken right after it is counted, dropped right after it is not counted any more). So
  *
  *   readers + writers of an entry  ==  maptrack entries in use that name it  +  copies in progress
  *   each of them holds one general reference to act->frame, or one FRAME_WRITABLE type reference
  *
  * A page-table entry made for a mapping has a reference of its own besides (struct guest_ops in domain/domain.h), so whatever a guest does
  * to its page tables, the counts stay right: a mapping that it loses track of keeps the frame until the domain is gone,
- * and a page-table entry that outlives its handle keeps it too.
+ * and a page-table entry that outlives its handle keeps it too. It is taken together with the pin's, and dropped together with it.
  *
  * The granter's struct domain and grant table exist as long as any frame of his is referenced, hence as long as there are pins. That is not so
  * for pages that the hypervisor shares with him (FRAME_SHARED), which go with him: they cannot be pinned.
  *
  * Revoking: after an unmap the entry's flags are cleared only when no CPU can use the mapping any more. gnttab_unmap() removes the page-table
- * entry and owns the handle (MT_BUSY); gnttab_unmap_finish() flushes the TLBs, then unpins and frees the handle.
+ * entry and owns the handle (MT_BUSY); gnttab_unmap_finish() flushes the TLBs, then unpins, drops the entry's reference and frees the handle.
  *
  * Locks, in this order; all taken with interrupts on:
  *   lock		growth and version of one table
- *   entry_lock[i]	entries i, i + GNTTAB_LOCKS, …: active and shared entry. Only one at a time, but gnttab_swap() takes two, by index
  *   map_lock		the domain's common list of free handles
+ *   entry lock		one entry, active and shared. A leaf lock: none of the others is taken with it held. Only one at a time, but gnttab_swap()
+ *			takes two, by index
  * No lock is held while page tables are changed, and never locks of two domains. Handles are claimed by compare-and-exchange on
  * their state, and each vCPU has free ones at hand, so mapping, unmapping and copying of different entries run in parallel.
  *
@@ -140,12 +142,17 @@ static bool quiesce(struct grant_table *gt)
 	u32 entries = gt->nr_frames * ENTRIES_PER_FRAME_V1;
 	bool pinned = false;
 
-	gt->switching = true;
-	for (u32 i = 0; i < GNTTAB_LOCKS && !pinned; i++) {
-		spin_lock(&gt->entry_lock[i]);
-		for (u32 ref = i; ref < entries && !pinned; ref += GNTTAB_LOCKS)
-			pinned = entry_pinned(active_of(gt, ref));
-		spin_unlock(&gt->entry_lock[i]);
+	WRITE_ONCE(gt->switching, true);
+	/* Whoever makes an active entry that we do not see, sees that. */
+	smp_mb();
+	for (u32 ref = 0; ref < entries && !pinned; ref++) {
+		struct grant_active *act = active_of(gt, ref);
+
+		if (!act)
+			continue;
+		leaf_lock(&act->lock);
+		pinned = entry_pinned(act);
+		leaf_unlock(&act->lock);
 	}
 	if (pinned)
 		atomic_store(&gt->switching, false);
@@ -236,11 +243,11 @@ static int create(struct domain *d)
 	d->grants = gt;
 	spinlock_init(&gt->lock, LOCK_GRANT, "grant table");
 	spinlock_init(&gt->map_lock, LOCK_MAPTRACK, "grant handles");
-	for (u32 i = 0; i < GNTTAB_LOCKS; i++)
-		spinlock_init(&gt->entry_lock[i], LOCK_GRANT_ACTIVE, "grant entry");
 	gt->version = 1;
 	gt->max_frames = min(d->limits.grant_frames ?: GNTTAB_DEFAULT_FRAMES, (u32)GNTTAB_LIMIT_FRAMES);
 	gt->max_maps = min(d->limits.maptrack_frames ?: GNTTAB_DEFAULT_MAPTRACK, ~0u / MAPTRACK_PER_ABI_FRAME) * MAPTRACK_PER_ABI_FRAME;
+	/* What a backend has in use at a time comes and goes; but the vCPUs keep no more than an eighth from each other, or little. */
+	gt->map_cache_max = max(min(gt->max_maps / (8 * d->max_vcpus), 512u), 64u);
 	gt->shared = xcalloc(gt->max_frames, sizeof(*gt->shared));
 	gt->status = xcalloc(status_needed(gt->max_frames), sizeof(*gt->status));
 	gt->active = xcalloc(gt->max_frames, sizeof(*gt->active));
@@ -293,12 +300,13 @@ static void dump_domain(struct domain *d)
 	log_info("domain %u: grant table version %u, %u of %u frames, %u of %u handles\n", d->id, gt->version, gt->nr_frames,
 		 gt->max_frames, gt->nr_maps, gt->max_maps);
 	for (u32 ref = 0; ref < entries && lines < DUMP_MAX; ref++) {
-		struct grant_active act;
+		struct grant_active *locked = active_of(gt, ref), act;
 
-		if (!gnttab_lock_entry(gt, ref))
+		if (!locked)
 			continue;
-		act = *active_of(gt, ref);
-		gnttab_unlock_entry(gt, ref);
+		leaf_lock(&locked->lock);
+		act = *locked;
+		leaf_unlock(&locked->lock);
 		if (entry_pinned(&act) && lines++ < DUMP_MAX)
 			log_info("  %5u frame %#lx to domain %u: %u read, %u write\n", ref, act.frame.v, act.domid, act.readers,
 				 act.writers);

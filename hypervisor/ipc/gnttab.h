@@ -20,16 +20,25 @@ int __must_check gnttab_grow(struct domain *d, u32 frames);
 int __must_check gnttab_set_version(struct domain *d, u32 version);
 
 /* --- Single operations of current on its arguments, which are hypervisor copies. They return, or store in the argument, GNTST_*. --- */
-void gnttab_map(struct gnttab_map_grant_ref *op);
 s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b);
 s16 gnttab_transfer(u64 frame, u16 domid, u32 ref);
 
-/* Unmapping happens in batches: the references are given back after one TLB flush. A zeroed struct is an empty batch. */
+/* Mapping keeps granter and page table at hand for the next call. A zeroed struct holds nothing. */
+struct gnttab_map_state {
+	struct domain *granter;	/* referenced */
+	struct grant_near near;
+};
+void gnttab_map(struct gnttab_map_grant_ref *op, struct gnttab_map_state *state);
+/* Must follow, whatever else happens. */
+void gnttab_map_finish(struct gnttab_map_state *state);
+
+/* Unmapping happens in batches: the references are given back after one TLB flush. Empty when all but `done` is zero. */
 #define GNTTAB_UNMAP_BATCH	32
 struct gnttab_unmap_batch {
 	u32 n;
 	bool flush;
-	u32 handle[GNTTAB_UNMAP_BATCH];
+	struct grant_near near;
+	struct gnttab_unmapped { struct maptrack *mt; u32 handle, entries; } done[GNTTAB_UNMAP_BATCH];
 };
 /* new_addr: 0, or where the replacement comes from (GNTTABOP_unmap_and_replace). At most GNTTAB_UNMAP_BATCH calls per batch. */
 s16 gnttab_unmap(u64 host_addr, u64 dev_bus_addr, u64 new_addr, u32 handle, struct gnttab_unmap_batch *batch);
@@ -38,9 +47,11 @@ void gnttab_unmap_finish(struct gnttab_unmap_batch *batch);
 
 /* Copying keeps the last source and destination at hand for the next call. A zeroed struct holds nothing. */
 struct gnttab_copy_side {
-	struct domain *owner;	/* referenced; NULL: nothing held */
-	u64 id;			/* grant reference or frame number, */
-	bool is_ref, write;
+	struct domain *owner;	/* NULL: nothing held */
+	struct domain *granter;	/* who was named last: referenced, or NULL */
+	u64 id;			/* grant reference or frame number, and whose; */
+	u32 what;
+	bool write;
 	u16 start, len;		/* bytes that may be accessed */
 	mfn_t frame;
 };

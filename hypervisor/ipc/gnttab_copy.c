@@ -3,67 +3,82 @@
 #include <ipc/gnttab_table.h>
 #include <lib/string.h>
 
-static void release(struct gnttab_copy_side *s)
+#define SIDE_REF	0x10000u		/* in gnttab_copy_side.what, besides the domid of the argument: the id is a reference */
+
+static __always_inline void release(struct gnttab_copy_side *s)
 {
 	if (!s->owner)
 		return;
-	if (s->is_ref)
-		gnttab_unpin(s->owner, (u32)s->id, s->write);
+	if (s->what & SIDE_REF)
+		gnttab_unpin(s->owner, (u32)s->id, s->write, s->frame, 0);
 	else if (s->write)
 		frame_put_writable(s->frame);
 	else
 		put_frame(s->frame);
-	domain_put(s->owner);
 	s->owner = NULL;
 }
 
 /* A frame of the caller's own. */
-static s16 hold_frame(struct gnttab_copy_side *s)
+static __always_inline s16 hold_frame(struct gnttab_copy_side *s, u64 id, bool write)
 {
-	s->frame = mfn(s->id);
+	struct domain *d = current->domain;
+
+	s->frame = mfn(id);
+	if (write ? frame_get_writable(s->frame, d) != 0 : !frame_get_again(s->frame, d->id) && !get_frame(s->frame, d))
+		return GNTST_bad_page;
 	s->start = 0;
 	s->len = PAGE_SIZE;
-	if (s->write ? !frame_get_writable(s->frame, s->owner) : get_frame(s->frame, s->owner))
-		return GNTST_okay;
-	return GNTST_bad_page;
+	s->owner = d;
+	return GNTST_okay;
 }
 
-static s16 hold_entry(struct gnttab_copy_side *s)
+/* The domain whose entry it is, NULL for none. */
+static struct domain *granter(struct gnttab_copy_side *s, u16 domid)
 {
-	struct grant_pin pin;
-	s16 rc = gnttab_pin(s->owner, (u32)s->id, current->domain, s->write, GRANT_COPY, &pin);
+	if (domid == DOMID_SELF)
+		return current->domain;
+	if (!s->granter || s->granter->id != domid) {
+		if (s->granter)
+			domain_put(s->granter);
+		s->granter = domain_get(domid);
+	}
+	return s->granter;
+}
 
+static __always_inline s16 hold_entry(struct gnttab_copy_side *s, u16 domid, u32 ref, bool write)
+{
+	struct domain *owner = granter(s, domid);
+	struct grant_pin pin;
+	s16 rc;
+
+	if (!owner)
+		return GNTST_bad_domain;
+	rc = gnttab_pin(owner, ref, current->domain, write, GRANT_COPY, 0, &pin);
+	if (rc)
+		return rc;
 	s->frame = pin.frame;
 	s->start = pin.start;
 	s->len = pin.len;
-	return rc;
+	s->owner = owner;
+	return GNTST_okay;
 }
 
 /* Get hold of one side of the copy, unless it is the one held already. */
-static s16 hold(struct gnttab_copy_side *s, const struct gnttab_copy_ptr *p, bool is_ref, bool write)
+static __always_inline s16 hold(struct gnttab_copy_side *s, const struct gnttab_copy_ptr *p, bool is_ref, bool write)
 {
-	u16 domid = p->domid == DOMID_SELF ? current->domain->id : p->domid;
+	u32 what = p->domid | (is_ref ? SIDE_REF : 0);
 	u64 id = is_ref ? p->u.ref : p->u.gmfn;
-	s16 rc;
 
-	if (s->owner && s->owner->id == domid && s->id == id && s->is_ref == is_ref)
+	if (s->owner && s->what == what && s->id == id)
 		return GNTST_okay;
-	release(s);
 	/* Another domain's memory is reached through its grants only (ABI). */
 	if (!is_ref && p->domid != DOMID_SELF)
 		return GNTST_permission_denied;
+	release(s);
+	s->what = what;
 	s->id = id;
-	s->is_ref = is_ref;
 	s->write = write;
-	s->owner = domain_get(domid);
-	if (!s->owner)
-		return GNTST_bad_domain;
-	rc = is_ref ? hold_entry(s) : hold_frame(s);
-	if (rc) {
-		domain_put(s->owner);
-		s->owner = NULL;
-	}
-	return rc;
+	return is_ref ? hold_entry(s, p->domid, (u32)id, write) : hold_frame(s, id, write);
 }
 
 static bool within(const struct gnttab_copy_side *s, u16 offset, u16 len)
@@ -90,10 +105,18 @@ s16 gnttab_copy(const struct gnttab_copy *op, struct gnttab_copy_state *state)
 	return GNTST_okay;
 }
 
+static void let_go(struct gnttab_copy_side *s)
+{
+	release(s);
+	if (s->granter)
+		domain_put(s->granter);
+	s->granter = NULL;
+}
+
 void gnttab_copy_finish(struct gnttab_copy_state *state)
 {
-	release(&state->source);
-	release(&state->dest);
+	let_go(&state->source);
+	let_go(&state->dest);
 }
 
 /* --- exchange ----------------------------------------------------------------------------------------------------------------- */
@@ -120,21 +143,23 @@ static s16 swap_locked(struct grant_table *gt, u32 a, u32 b)
 s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b)
 {
 	struct grant_table *gt = d->grants;
-	u32 low = min(ref_a % GNTTAB_LOCKS, ref_b % GNTTAB_LOCKS) == ref_a % GNTTAB_LOCKS ? ref_a : ref_b;
-	u32 high = low == ref_a ? ref_b : ref_a;
-	struct spinlock *second = low % GNTTAB_LOCKS == high % GNTTAB_LOCKS ? NULL : &gt->entry_lock[high % GNTTAB_LOCKS];
-	s16 rc = GNTST_bad_gntref;
+	struct grant_active *first, *second;
+	s16 rc;
 
-	if (!gnttab_lock_entry(gt, low))
+	/* So that the second lock needs no memory when the first one is held. */
+	second = gnttab_lock_entry(gt, max(ref_a, ref_b), &rc);
+	if (!second)
 		return rc;
-	/* The version cannot change now, so the bound of one is that of the other. */
-	if (gnttab_entry_exists(gt, high)) {
-		if (second)
-			spin_lock_nested(second);
-		rc = ref_a == ref_b ? GNTST_okay : swap_locked(gt, ref_a, ref_b);
-		if (second)
-			spin_unlock(second);
+	leaf_unlock(&second->lock);
+	first = gnttab_lock_entry(gt, min(ref_a, ref_b), &rc);
+	if (!first)
+		return rc;
+	if (ref_a == ref_b) {
+		rc = GNTST_okay;
+	} else if ((second = gnttab_lock_entry(gt, max(ref_a, ref_b), &rc))) {
+		rc = swap_locked(gt, ref_a, ref_b);
+		leaf_unlock(&second->lock);
 	}
-	gnttab_unlock_entry(gt, low);
+	leaf_unlock(&first->lock);
 	return rc;
 }

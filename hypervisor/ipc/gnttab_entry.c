@@ -1,29 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /* Grant tables: pinning entries, that is, checking what the guest grants and holding on to it. Theory: gnttab.c. */
 #include <ipc/gnttab_table.h>
-#include <x86/pte.h>
 
 #define STATUS_TRIES	5	/* the guest may change an entry that often while we mark it */
 #define PINS_MAX	0x7fffffffu
 
-bool gnttab_entry_exists(const struct grant_table *gt, u32 ref)
+/* See that there is a page with the active entry. NULL: no memory. */
+static __noinline struct grant_active *make_active(struct grant_table *gt, u32 ref)
 {
-	return ref < (u64)atomic_load(&gt->nr_frames) * (gt->version == 1 ? ENTRIES_PER_FRAME_V1 : ENTRIES_PER_FRAME_V2);
+	struct grant_active **where = active_page_of(gt, ref), *page = alloc_page_zeroed();
+
+	if (page && atomic_cmpxchg(where, NULL, page))
+		free_page(page);
+	return active_of(gt, ref);
 }
 
-bool gnttab_lock_entry(struct grant_table *gt, u32 ref)
+static s16 no_entry(const struct grant_table *gt)
 {
-	/* The version, and with it the bound, is stable only under the lock. */
-	spin_lock(&gt->entry_lock[ref % GNTTAB_LOCKS]);
-	if (likely(gnttab_entry_exists(gt, ref) && !gt->switching))
-		return true;
-	spin_unlock(&gt->entry_lock[ref % GNTTAB_LOCKS]);
-	return false;
+	return READ_ONCE(gt->switching) ? GNTST_eagain : GNTST_bad_gntref;
 }
 
-void gnttab_unlock_entry(struct grant_table *gt, u32 ref)
+/* *ref is bounded speculatively, too, then. */
+static __always_inline struct grant_active *lock_entry(struct grant_table *gt, u32 *ref, s16 *status)
 {
-	spin_unlock(&gt->entry_lock[ref % GNTTAB_LOCKS]);
+	u64 frames = atomic_load(&gt->nr_frames), most = frames * ENTRIES_PER_FRAME_V1;
+	struct grant_active *act;
+
+	_Static_assert(ENTRIES_PER_FRAME_V1 > ENTRIES_PER_FRAME_V2, "the bound of both versions");
+	if (unlikely(*ref >= most)) {
+		*status = no_entry(gt);
+		return NULL;
+	}
+	*ref = (u32)index_nospec(*ref, most);
+	act = active_of(gt, *ref);
+	if (unlikely(!act) && !(act = make_active(gt, *ref))) {
+		*status = GNTST_general_error;
+		return NULL;
+	}
+	leaf_lock(&act->lock);
+	/* Only from here on the version, and with it the bound, is stable. */
+	if (likely(!READ_ONCE(gt->switching) && (gt->version == 1 || *ref < frames * ENTRIES_PER_FRAME_V2)))
+		return act;
+	*status = no_entry(gt);
+	leaf_unlock(&act->lock);
+	return NULL;
+}
+
+struct grant_active *gnttab_lock_entry(struct grant_table *gt, u32 ref, s16 *status)
+{
+	return lock_entry(gt, &ref, status);
 }
 
 /* May `user` do that with an entry whose flags and domid are these? */
@@ -100,121 +125,75 @@ static void fix_frame(const struct grant_table *gt, u32 ref, u32 header, struct 
 	}
 }
 
-static u64 cache_bits(u32 header)
+/* Under the entry lock: all but the references. */
+static __always_inline bool pin_locked(struct grant_table *gt, struct grant_active *act, u32 ref, const struct domain *user, bool write,
+				       enum grant_use use, struct grant_pin *out)
 {
-	return (header & GTF_PWT ? PTE_PWT : 0) | (header & GTF_PCD ? PTE_PCD : 0) | (header & GTF_PAT ? PTE_PAT : 0);
-}
-
-static void drop_frame(mfn_t frame, bool write)
-{
-	if (write)
-		frame_put_writable(frame);
-	else
-		put_frame(frame);
-}
-
-/*
- * Take the reference of a pin. frame_get_writable() refuses what is in use as a page table. A page that the hypervisor shares with its
- * owner does not keep him, as the theory needs it; it stays one as long as he lives, and the caller sees to that.
- */
-static bool take_frame(struct domain *owner, mfn_t frame, bool write)
-{
-	if (write ? frame_get_writable(frame, owner) != 0 : !get_frame(frame, owner))
-		return false;
-	if (likely(!(frame_read(frame).v & FRAME_SHARED)))
-		return true;
-	drop_frame(frame, write);
-	return false;
-}
-
-/* Under the entry lock. */
-static s16 pin_locked(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, struct grant_pin *out)
-{
-	struct grant_table *gt = owner->grants;
-	struct grant_active *act;
-	u32 header = 0, *entry;
-	bool ok, first;
-
-	ref = (u32)index_nospec(ref, gt->nr_frames * ENTRIES_PER_FRAME_V1);
-	act = active_of(gt, ref);
-	entry = entry_header(gt, ref);
-	first = !entry_pinned(act);
+	u32 header = 0, *entry = entry_header(gt, ref);
+	bool ok, first = !entry_pinned(act);
 
 	if (!first && (act->domid != user->id || act->readers >= PINS_MAX || act->writers >= PINS_MAX))
-		return GNTST_general_error;
+		return false;
 	if (!first && use == GRANT_MAP && (act->start || act->len != PAGE_SIZE))
-		return GNTST_general_error;
+		return false;
 	ok = gt->version == 1 ? mark_v1(entry, user, write, use, &header) :
 				mark_v2(entry, status_v2(gt, ref), user, write, use, &header);
 	if (!ok)
-		return GNTST_general_error;
+		return false;
 	if (first) {
 		fix_frame(gt, ref, header, act);
 		act->domid = user->id;
-	}
-	if (!take_frame(owner, act->frame, write)) {
-		unmark(gt, ref, act);
-		return GNTST_general_error;
 	}
 	if (write)
 		act->writers++;
 	else
 		act->readers++;
-	*out = (struct grant_pin){ .frame = act->frame, .start = act->start, .len = act->len, .cache = cache_bits(header) };
-	return GNTST_okay;
-}
-
-/* See that the entry, if there is one, can be marked as pinned. False: no memory. */
-static bool make_active(struct grant_table *gt, u32 ref)
-{
-	u64 entries = (u64)atomic_load(&gt->nr_frames) * ENTRIES_PER_FRAME_V1;
-	struct grant_active **where, *page;
-
-	if (ref >= entries)
-		return true;
-	where = active_page_of(gt, (u32)index_nospec(ref, entries));
-	if (likely(atomic_load(where)))
-		return true;
-	page = alloc_page_zeroed();
-	if (!page)
-		return false;
-	if (atomic_cmpxchg(where, NULL, page))
-		free_page(page);
+	*out = (struct grant_pin){ .frame = act->frame, .start = act->start, .len = act->len, .header = header };
 	return true;
 }
 
-s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, struct grant_pin *out)
+static __always_inline void unpin(struct grant_table *gt, u32 ref, bool write)
 {
-	struct grant_table *gt = owner->grants;
-	s16 rc;
-
-	/* A dying domain's frames go as their references do: no new ones. */
-	if (owner->is_dying || !make_active(gt, ref))
-		return GNTST_general_error;
-	if (!gnttab_lock_entry(gt, ref))
-		return READ_ONCE(gt->switching) ? GNTST_eagain : GNTST_bad_gntref;
-	rc = pin_locked(owner, ref, user, write, use, out);
-	gnttab_unlock_entry(gt, ref);
-	return rc;
-}
-
-void gnttab_unpin(struct domain *owner, u32 ref, bool write)
-{
-	struct grant_table *gt = owner->grants;
-	struct grant_active *act;
-	mfn_t frame;
+	struct grant_active *act = active_of(gt, ref);
 
 	/* While there is a pin the version cannot change, though somebody may be trying. */
-	spin_lock(&gt->entry_lock[ref % GNTTAB_LOCKS]);
-	act = active_of(gt, ref);
-	frame = act->frame;
+	leaf_lock(&act->lock);
 	if (write)
 		act->writers--;
 	else
 		act->readers--;
 	unmark(gt, ref, act);
-	spin_unlock(&gt->entry_lock[ref % GNTTAB_LOCKS]);
+	leaf_unlock(&act->lock);
+}
 
+s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, unsigned extra,
+	       struct grant_pin *out)
+{
+	struct grant_table *gt = owner->grants;
+	s16 status = GNTST_general_error;
+	struct grant_active *act;
+	bool ok;
+
+	/* A dying domain's frames go as their references do: no new ones. */
+	if (owner->is_dying)
+		return status;
+	act = lock_entry(gt, &ref, &status);
+	if (!act)
+		return status;
+	ok = pin_locked(gt, act, ref, user, write, use, out);
+	leaf_unlock(&act->lock);
+	if (!ok)
+		return GNTST_general_error;
+	/* Refuses what is in use as a page table, and what does not keep its owner, as the theory needs it. */
+	if (likely(frame_get_granted_again(out->frame, owner->id, write, 1 + extra)) || frame_get_granted(out->frame, owner, write, 1 + extra))
+		return GNTST_okay;
+	unpin(gt, ref, write);
+	return GNTST_general_error;
+}
+
+void gnttab_unpin(struct domain *owner, u32 ref, bool write, mfn_t frame, unsigned extra)
+{
+	unpin(owner->grants, ref, write);
 	/* May be the last thing that keeps the owner. */
-	drop_frame(frame, write);
+	frame_put_granted(frame, write, 1 + extra);
 }

@@ -13,63 +13,75 @@
 /* What of the flags must be the same when the mapping is removed. */
 #define MT_FLAGS		(MT_KINDS | MT_READONLY | GNTMAP_application_map | GNTMAP_contains_pte)
 
-/* Map for current; what is missing for an answer is in *handle and *frame. */
-static s16 map(const struct gnttab_map_grant_ref *op, struct domain *granter, u32 *handle, mfn_t *frame)
+/* As the granter wants mappings to have them. */
+static u64 cache_bits(u32 header)
 {
-	struct domain *d = current->domain;
-	bool write = !(op->flags & GNTMAP_readonly);
+	return (header & GTF_PWT ? PTE_PWT : 0) | (header & GTF_PCD ? PTE_PCD : 0) | (header & GTF_PAT ? PTE_PAT : 0);
+}
+
+/* Map for current. What belongs to the answer is in op then. */
+static __always_inline s16 map(struct gnttab_map_grant_ref *op, struct gnttab_map_state *state)
+{
+	struct vcpu *v = current;
+	struct domain *d = v->domain, *granter = state->granter;
+	bool write = !(op->flags & GNTMAP_readonly), host = op->flags & GNTMAP_host_map;
 	struct grant_pin pin;
-	struct maptrack *mt;
+	struct maptrack *mt = maptrack_alloc(d->grants, v, &op->handle);
 	s16 rc;
 
-	if (maptrack_alloc(d->grants, handle))
+	if (!mt)
 		return GNTST_no_space;
-	rc = gnttab_pin(granter, op->ref, d, write, GRANT_MAP, &pin);
+	/* With the reference of the page-table entry. */
+	rc = gnttab_pin(granter, op->ref, d, write, GRANT_MAP, host, &pin);
 	if (rc)
 		goto no_pin;
-	if (op->flags & GNTMAP_host_map) {
-		rc = GNTST_general_error;
-		if (d->ops->grant_map(current, op->host_addr, pin.frame, op->flags, pin.cache))
-			goto no_mapping;
-	}
+	rc = GNTST_general_error;
+	if (host && d->ops->grant_map(v, &state->near, op->host_addr, pin.frame, op->flags, cache_bits(pin.header)))
+		goto no_mapping;
 	/* Commit. */
-	mt = maptrack_of(d->grants, *handle);
 	mt->ref = op->ref;
 	mt->granter = granter;
 	mt->frame = pin.frame;
 	atomic_store(&mt->state, op->flags & MT_FLAGS);
-	*frame = pin.frame;
+	op->dev_bus_addr = mfn_to_paddr(pin.frame).v;
 	return GNTST_okay;
 
 no_mapping:
-	gnttab_unpin(granter, op->ref, write);
+	gnttab_unpin(granter, op->ref, write, pin.frame, host);
 no_pin:
-	maptrack_free(d->grants, *handle);
+	maptrack_free(d->grants, v, mt, op->handle);
 	return rc;
 }
 
-void gnttab_map(struct gnttab_map_grant_ref *op)
+/* Have the domain referenced in *last. */
+static __noinline bool look_up(struct domain **last, u16 id)
 {
-	struct domain *granter;
-	mfn_t frame;
+	if (*last)
+		domain_put(*last);
+	*last = domain_get(id);
+	return *last;
+}
 
-	if (!(op->flags & (GNTMAP_device_map | GNTMAP_host_map))) {
+void gnttab_map(struct gnttab_map_grant_ref *op, struct gnttab_map_state *state)
+{
+	if (unlikely(!(op->flags & (GNTMAP_device_map | GNTMAP_host_map))))
 		op->status = GNTST_bad_gntref;
-		return;
-	}
-	granter = domain_get(op->dom);
-	if (!granter) {
+	else if (unlikely(!state->granter || state->granter->id != op->dom) && !look_up(&state->granter, op->dom))
 		op->status = GNTST_bad_domain;
-		return;
-	}
-	op->status = map(op, granter, &op->handle, &frame);
-	if (op->status == GNTST_okay)
-		op->dev_bus_addr = mfn_to_paddr(frame).v;
-	domain_put(granter);
+	else
+		op->status = map(op, state);
+}
+
+void gnttab_map_finish(struct gnttab_map_state *state)
+{
+	if (state->granter)
+		domain_put(state->granter);
+	state->granter = NULL;
+	current->domain->ops->grant_end(current, &state->near);
 }
 
 /* Become the only one who may change the mapping. */
-static struct maptrack *claim(struct grant_table *gt, u32 handle, u32 *state)
+static __always_inline struct maptrack *claim(struct grant_table *gt, u32 handle, u32 *state)
 {
 	struct maptrack *mt = maptrack_of(gt, handle);
 
@@ -81,6 +93,13 @@ static struct maptrack *claim(struct grant_table *gt, u32 handle, u32 *state)
 			return NULL;
 	} while (!atomic_try_cmpxchg(&mt->state, state, *state | (u32)MT_BUSY));
 	return mt;
+}
+
+/* The reference of a page-table entry, where the mapping stays what it is for devices. */
+static __noinline void drop_entry(struct domain *d, const struct maptrack *mt, u32 state)
+{
+	tlb_flush_mask(&d->dirty_cpus);
+	frame_put_granted(mt->frame, !(state & MT_READONLY), 1);
 }
 
 s16 gnttab_unmap(u64 host_addr, u64 dev_bus_addr, u64 new_addr, u32 handle, struct gnttab_unmap_batch *batch)
@@ -100,38 +119,45 @@ s16 gnttab_unmap(u64 host_addr, u64 dev_bus_addr, u64 new_addr, u32 handle, stru
 			rc = GNTST_general_error;
 	}
 	if (!rc && host_addr && state & MT_HOST) {
-		if (!d->ops->grant_unmap(current, host_addr, mt->frame, state, new_addr)) {
+		if (!d->ops->grant_unmap(current, &batch->near, host_addr, mt->frame, state, new_addr))
 			left &= ~MT_HOST;
-			batch->flush = true;
-		} else {
+		else
 			rc = GNTST_general_error;
-		}
 	}
 	if (rc)
 		left = state;
-	if (left & MT_KINDS) {
+	if (unlikely(left & MT_KINDS)) {
+		if ((left ^ state) & MT_HOST)
+			drop_entry(d, mt, state);
 		atomic_store(&mt->state, left);
 	} else {
+		bool entry = state & ~left & MT_HOST;
+
 		BUG_ON(batch->n == GNTTAB_UNMAP_BATCH);
-		batch->handle[batch->n++] = handle;	/* stays BUSY */
+		batch->flush |= entry;
+		batch->done[batch->n++] = (struct gnttab_unmapped){ mt, handle, entry };	/* stays BUSY */
 	}
 	return rc;
 }
 
 void gnttab_unmap_finish(struct gnttab_unmap_batch *batch)
 {
-	struct domain *d = current->domain;
+	struct vcpu *v = current;
+	struct domain *d = v->domain;
 
+	d->ops->grant_end(v, &batch->near);
 	if (batch->flush)
 		tlb_flush_mask(&d->dirty_cpus);
 	for (u32 i = 0; i < batch->n; i++) {
-		struct maptrack *mt = maptrack_of(d->grants, batch->handle[i]);
+		const struct gnttab_unmapped *u = &batch->done[i];
+		struct maptrack *mt = u->mt;
 
-		gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY));
+		gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY), mt->frame, u->entries);
 		atomic_store(&mt->state, 0);
-		maptrack_free(d->grants, batch->handle[i]);
+		maptrack_free(d->grants, v, mt, u->handle);
 	}
-	*batch = (struct gnttab_unmap_batch){ 0 };
+	batch->n = 0;
+	batch->flush = false;
 }
 
 int gnttab_relinquish(struct domain *d)
@@ -143,7 +169,7 @@ int gnttab_relinquish(struct domain *d)
 		struct maptrack *mt = maptrack_of(gt, gt->relinquished++);
 
 		if (mt->state) {
-			gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY));
+			gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY), mt->frame, 0);
 			mt->state = 0;
 		}
 		if (gt->relinquished % RELINQUISH_BATCH == 0 && softirq_pending())

@@ -3,40 +3,24 @@
  * Grant tables: handles, the names of mappings.
  *
  * Free handles are in the common list (map_lock) or at hand of a vCPU. A vCPU takes and returns its own without a lock, since a vCPU runs
- * one hypercall at a time; it exchanges CACHE_BATCH of them with the common list when it has none or too many.
+ * one hypercall at a time; it exchanges many of them with the common list when it has none or too many.
  */
 #include <core/panic.h>
 #include <ipc/gnttab_table.h>
 #include <lib/errno.h>
 #include <memory/xmalloc.h>
 
-#define CACHE_BATCH	32
-#define CACHE_MAX	(2 * CACHE_BATCH)
+#define FEW	32u
 
-struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
+/* Up to n from one list to another; map_lock is held. */
+static void move(struct grant_table *gt, u32 n, u32 *from, u32 *from_count, u32 *to, u32 *to_count)
 {
-	u32 nr = atomic_load(&gt->nr_maps);
+	for (u32 i = 0; i < n && *from_count; i++) {
+		u32 handle;
+		struct maptrack *mt = maptrack_pop(gt, from, from_count, &handle);
 
-	if (handle >= nr)
-		return NULL;
-	handle = (u32)index_nospec(handle, nr);
-	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
-}
-
-static void push(struct grant_table *gt, u32 *head, u32 *count, u32 handle)
-{
-	maptrack_of(gt, handle)->next_free = *head;
-	*head = handle + 1;
-	++*count;
-}
-
-static u32 pop(struct grant_table *gt, u32 *head, u32 *count)
-{
-	u32 handle = *head - 1;
-
-	*head = maptrack_of(gt, handle)->next_free;
-	--*count;
-	return handle;
+		maptrack_push(mt, to, to_count, handle);
+	}
 }
 
 /* A page of new handles for the common list. map_lock is held. */
@@ -55,44 +39,26 @@ static int grow(struct grant_table *gt)
 	gt->map[first / MAPTRACK_PER_PAGE] = page;
 	atomic_store(&gt->nr_maps, first + (u32)MAPTRACK_PER_PAGE);
 	for (u32 i = MAPTRACK_PER_PAGE; i-- > 0;)
-		push(gt, &gt->map_free, &gt->map_nr_free, first + i);
+		maptrack_push(page + i, &gt->map_free, &gt->map_nr_free, first + i);
 	return 0;
 }
 
-static int refill(struct grant_table *gt, struct maptrack_cache *cache)
+int maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache)
 {
 	int rc = 0;
 
 	spin_lock(&gt->map_lock);
 	if (!gt->map_nr_free)
 		rc = grow(gt);
-	for (u32 i = 0; i < CACHE_BATCH && gt->map_nr_free; i++)
-		push(gt, &cache->head, &cache->count, pop(gt, &gt->map_free, &gt->map_nr_free));
+	/* Few where there are not many: the other vCPUs should not need a page more because of this one. */
+	move(gt, max(min(gt->map_cache_max / 2, gt->map_nr_free / 4), FEW), &gt->map_free, &gt->map_nr_free, &cache->head, &cache->count);
 	spin_unlock(&gt->map_lock);
 	return rc;
 }
 
-int maptrack_alloc(struct grant_table *gt, u32 *handle)
+void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache)
 {
-	struct maptrack_cache *cache = &gt->map_cache[current->id];
-	int rc = cache->count ? 0 : refill(gt, cache);
-
-	if (rc)
-		return rc;
-	*handle = pop(gt, &cache->head, &cache->count);
-	return 0;
-}
-
-void maptrack_free(struct grant_table *gt, u32 handle)
-{
-	struct maptrack_cache *cache = &gt->map_cache[current->id];
-
-	BUG_ON(current->domain->grants != gt);
-	push(gt, &cache->head, &cache->count, handle);
-	if (cache->count < CACHE_MAX)
-		return;
 	spin_lock(&gt->map_lock);
-	for (u32 i = 0; i < CACHE_BATCH; i++)
-		push(gt, &gt->map_free, &gt->map_nr_free, pop(gt, &cache->head, &cache->count));
+	move(gt, gt->map_cache_max / 2, &cache->head, &cache->count, &gt->map_free, &gt->map_nr_free);
 	spin_unlock(&gt->map_lock);
 }

@@ -3,6 +3,7 @@
 #ifndef IPC_GNTTAB_TABLE_H
 #define IPC_GNTTAB_TABLE_H
 
+#include <core/leaf_lock.h>
 #include <ipc/gnttab.h>
 #include <memory/heap.h>
 #include <x86/cr.h>
@@ -10,25 +11,23 @@
 #define GNTTAB_DEFAULT_FRAMES		64
 #define GNTTAB_LIMIT_FRAMES		65536	/* no table is larger, whatever the tools say */
 #define GNTTAB_DEFAULT_MAPTRACK		1024
-#define GNTTAB_LOCKS			32	/* entries share locks: entry i has lock i % GNTTAB_LOCKS */
 #define ENTRIES_PER_FRAME_V1		(PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define ENTRIES_PER_FRAME_V2		(PAGE_SIZE / sizeof(union grant_entry_v2))
 #define STATUS_PER_FRAME		(PAGE_SIZE / sizeof(grant_status_t))
 #define FRAMES_PER_STATUS		(STATUS_PER_FRAME / ENTRIES_PER_FRAME_V2)	/* table frames that one status frame serves */
 
-/* What the hypervisor knows about an entry in use. All fields: entry lock. */
+/* What the hypervisor knows about an entry in use. All fields: `lock`, under which the shared entry's flags are changed, too. */
 struct grant_active {
-	mfn_t frame;		/* what it stands for, fixed while there are pins */
+	struct leaf_lock lock;
 	u32 readers, writers;	/* pins: mappings and copies in progress, by permission */
 	u16 domid;		/* who has the pins */
 	u16 start, len;		/* the bytes granted: a version-2 sub-page grant has less than a page */
-	u16 pad;
-	u64 pad2;
+	mfn_t frame;		/* what it stands for, fixed while there are pins */
 };
 #define ACTIVE_PER_PAGE		(PAGE_SIZE / sizeof(struct grant_active))
 #define ACTIVE_PAGES_PER_FRAME	(ENTRIES_PER_FRAME_V1 / ACTIVE_PER_PAGE)
 
-/* Those of one table frame. A page comes with the first pin of one of its entries, and goes with the table. */
+/* Those of one table frame. A page comes when one of its entries is locked for the first time, and goes with the table. */
 struct grant_active_frame { struct grant_active *page[ACTIVE_PAGES_PER_FRAME]; };
 
 /* A mapping that current's domain has made, named by its handle. */
@@ -61,13 +60,13 @@ struct grant_table {
 	void **shared;			/* [max_frames] pages shared with the domain */
 	grant_status_t **status;
 	struct grant_active_frame **active;	/* [max_frames] */
-	struct spinlock entry_lock[GNTTAB_LOCKS];
 
 	struct spinlock map_lock;
 	struct maptrack **map;		/* (m) pages; NULL until first needed; grows only, read anywhere below nr_maps */
 	u32 nr_maps, max_maps;		/* (m) handles that exist; limit (c) */
 	u32 map_free, map_nr_free;	/* (m) common free list */
 	struct maptrack_cache *map_cache;	/* (c) [max_vcpus] */
+	u32 map_cache_max;		/* (c) what one has at hand at most */
 	u32 relinquished;		/* handles that relinquish has seen to */
 };
 
@@ -78,29 +77,72 @@ enum grant_use { GRANT_MAP, GRANT_COPY };
 struct grant_pin {
 	mfn_t frame;
 	u16 start, len;
-	u64 cache;	/* PTE_PWT, PTE_PCD, PTE_PAT as the granter wants mappings to have */
+	u32 header;	/* flags and domid of the entry as they were */
 };
 
 /*
- * gnttab_entry.c: check that owner grants `user` entry ref, with write access if wanted, mark it in use, and take a reference to the
- * frame (with FRAME_WRITABLE type if write). GNTST_*. Interrupts on, no lock of level >= LOCK_GRANT held.
+ * gnttab_entry.c: check that owner grants `user` entry ref, with write access if wanted, mark it in use, and take references to the
+ * frame (of FRAME_WRITABLE type if write): one for the pin and extra ones for the caller. GNTST_*. Interrupts on, no lock held.
  */
-s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, struct grant_pin *out);
-/* Undo it. */
-void gnttab_unpin(struct domain *owner, u32 ref, bool write);
-/* The lock of an entry that exists and its version is settled: taken, true; or false, and nothing is locked. */
-bool __must_check gnttab_lock_entry(struct grant_table *gt, u32 ref);
-void gnttab_unlock_entry(struct grant_table *gt, u32 ref);
-
-/* Under any entry lock: is there such an entry? */
-bool gnttab_entry_exists(const struct grant_table *gt, u32 ref);
+s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, unsigned extra,
+	       struct grant_pin *out);
+/* Undo it. Drops as many extra references to the frame, which is that of the pin. */
+void gnttab_unpin(struct domain *owner, u32 ref, bool write, mfn_t frame, unsigned extra);
+/* The active entry of one that exists, its version settled, with the lock taken. NULL, and why not: GNTST_bad_gntref, _eagain, _general_error. */
+struct grant_active *__must_check gnttab_lock_entry(struct grant_table *gt, u32 ref, s16 *status);
 
 /* gnttab_map.c: give back all pins of a dying domain. */
 int gnttab_relinquish(struct domain *d);
-/* gnttab_maptrack.c: handles. NULL when there is no such handle; -ENOSPC, -ENOMEM. For current's domain. */
-struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle);
-int __must_check maptrack_alloc(struct grant_table *gt, u32 *handle);
-void maptrack_free(struct grant_table *gt, u32 handle);
+/* gnttab_maptrack.c: between the common list of free handles and what a vCPU has at hand. -ENOSPC, -ENOMEM. */
+int __must_check maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache);
+void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache);
+
+/* NULL when there is no such handle. */
+static inline struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
+{
+	u32 nr = atomic_load(&gt->nr_maps);
+
+	if (handle >= nr)
+		return NULL;
+	handle = (u32)index_nospec(handle, nr);
+	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
+}
+
+/* Lists of free handles. */
+static inline void maptrack_push(struct maptrack *mt, u32 *head, u32 *count, u32 handle)
+{
+	mt->next_free = *head;
+	*head = handle + 1;
+	++*count;
+}
+
+static inline struct maptrack *maptrack_pop(struct grant_table *gt, u32 *head, u32 *count, u32 *handle)
+{
+	struct maptrack *mt = maptrack_of(gt, *handle = *head - 1);
+
+	*head = mt->next_free;
+	--*count;
+	return mt;
+}
+
+/* A handle, for v, which is current. NULL when there are no more, or no memory for more. */
+static inline struct maptrack *__must_check maptrack_alloc(struct grant_table *gt, const struct vcpu *v, u32 *handle)
+{
+	struct maptrack_cache *cache = &gt->map_cache[v->id];
+
+	if (unlikely(!cache->count) && maptrack_refill(gt, cache))
+		return NULL;
+	return maptrack_pop(gt, &cache->head, &cache->count, handle);
+}
+
+static inline void maptrack_free(struct grant_table *gt, const struct vcpu *v, struct maptrack *mt, u32 handle)
+{
+	struct maptrack_cache *cache = &gt->map_cache[v->id];
+
+	maptrack_push(mt, &cache->head, &cache->count, handle);
+	if (unlikely(cache->count >= gt->map_cache_max))
+		maptrack_give_back(gt, cache);
+}
 
 /* Where the page of an existing entry is, or NULL until it comes. */
 static inline struct grant_active **active_page_of(const struct grant_table *gt, u32 ref)
@@ -108,13 +150,12 @@ static inline struct grant_active **active_page_of(const struct grant_table *gt,
 	return &gt->active[ref / ENTRIES_PER_FRAME_V1]->page[ref % ENTRIES_PER_FRAME_V1 / ACTIVE_PER_PAGE];
 }
 
-/* Under an entry lock, ref existing. Only gnttab_pin(), which has seen to it that there is a page, may write to what this returns. */
+/* Of an existing entry: NULL when it has never been locked, hence not been pinned. */
 static inline struct grant_active *active_of(const struct grant_table *gt, u32 ref)
 {
-	static struct grant_active never_pinned;
 	struct grant_active *page = atomic_load(active_page_of(gt, ref));
 
-	return page ? page + ref % ACTIVE_PER_PAGE : &never_pinned;
+	return page ? page + ref % ACTIVE_PER_PAGE : NULL;
 }
 
 static inline struct grant_entry_v1 *entry_v1(const struct grant_table *gt, u32 ref)

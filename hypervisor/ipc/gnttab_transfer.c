@@ -42,7 +42,8 @@ static s16 complete(struct grant_table *gt, u32 ref, const struct domain *giver,
 static s16 give(mfn_t frame, struct domain *receiver, u32 ref)
 {
 	struct grant_table *gt = receiver->grants;
-	s16 rc = GNTST_bad_gntref;
+	struct grant_active *act;
+	s16 rc;
 
 	if (domain_assign_frame(receiver, frame)) {
 		put_frame(frame);
@@ -51,9 +52,10 @@ static s16 give(mfn_t frame, struct domain *receiver, u32 ref)
 	/* The receiver, who may guess the number, can give it up already. */
 	if (!get_frame(frame, receiver))
 		return GNTST_general_error;
-	if (gnttab_lock_entry(gt, ref)) {
+	act = gnttab_lock_entry(gt, ref, &rc);
+	if (act) {
 		rc = gt->version == 1 && frame.v >> 32 ? GNTST_address_too_big : complete(gt, ref, current->domain, frame);
-		gnttab_unlock_entry(gt, ref);
+		leaf_unlock(&act->lock);
 	}
 	if (rc)
 		(void)frame_release(frame);

@@ -129,6 +129,12 @@ void put_frame(mfn_t m);
 int __must_check frame_get_writable(mfn_t m, const struct domain *d);
 void frame_put_writable(mfn_t m);	/* memory/frame.c */
 /*
+ * n references at once, FRAME_WRITABLE type references if `write`, general ones otherwise: all or none. Refused (false) also for pages that are
+ * FRAME_SHARED, as a reference to those does not keep their owner. Interrupts on.
+ */
+bool __must_check frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n);
+void frame_put_granted(mfn_t m, bool write, unsigned n);
+/*
  * The owner gives the frame up: clears FRAME_ALLOCATED and drops its reference. False when it was clear already
  * (two callers race, or a guest frees twice), or the page is FRAME_SHARED. The caller holds a reference of its own.
  */
@@ -154,6 +160,27 @@ static inline bool __must_check frame_get_type_again(mfn_t m, u16 owner, enum fr
 static inline int __must_check frame_get_type(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty)
 {
 	return likely(frame_get_type_again(m, owner, t)) ? 0 : frame_get_type_slow(m, owner, t, dirty);
+}
+
+/* As frame_get(). False: perhaps not possible; nothing was done. */
+static inline bool __must_check frame_get_again(mfn_t m, u16 owner)
+{
+	frame_t x = frame_read(m);
+
+	return frame_owner(x) == owner && frame_count(x) && frame_count(x) != FRAME_COUNT_MAX &&
+	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + 1);
+}
+
+/* As frame_get_granted(), for a frame that has the type already. False: perhaps not; nothing was done. */
+static inline bool __must_check frame_get_granted_again(mfn_t m, u16 owner, bool write, unsigned n)
+{
+	u64 same = (u64)owner << FRAME_OWNER_SHIFT | (write ? (u64)FRAME_WRITABLE << FRAME_TYPE_SHIFT : 0);
+	u64 looked_at = FRAME_OWNER_MASK | FRAME_SHARED | (write ? FRAME_TYPE_MASK : 0);
+	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, more = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
+	frame_t x = frame_read(m);
+
+	return !((x.v ^ same) & looked_at) && frame_count(x) && (~x.v & counter) >= more &&
+	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + more);
 }
 
 static inline bool __must_check frame_put_type(mfn_t m)

@@ -143,7 +143,7 @@ bool pv_map_ldt_page(u64 offset)
 
 	if (offset >= pv->ldt_ents * sizeof(u64) || pv->ldt_mapped & BIT(page))
 		return false;
-	e = pt_lookup(v->domain, pv->kernel_l4, va, 1, NULL);
+	e = pt_lookup(pv->kernel_l4, va, 1);
 	if (!pte_present(e))
 		return false;
 	rc = pv_get_frame_type(v->domain, pte_mfn(e), FRAME_SEGDESC);

@@ -161,6 +161,7 @@ const struct guest_ops pv_ops = {
 	.upcalls_enabled = pv_upcalls_enabled,
 	.grant_map = pv_grant_map,
 	.grant_unmap = pv_grant_unmap,
+	.grant_end = pv_grant_end,
 	.dump_vcpu = pv_dump_vcpu,
 };
 

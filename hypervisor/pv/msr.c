@@ -199,6 +199,8 @@ static bool write_hypercall_page(u32 msr, u64 val)
 }
 
 static const struct msr_row rows[] = {
+	/* First what Linux reads at each change of a process. */
+	{ MSR_FS_BASE, MSR_KERNEL_GS_BASE, read_segment_base, write_segment_base },
 	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, read_zero, NULL },
 	{ MSR_TSC, MSR_TSC, read_tsc, NULL },
 	{ MSR_APIC_BASE, MSR_APIC_BASE, read_apic_base, NULL },
@@ -215,7 +217,6 @@ static const struct msr_row rows[] = {
 	{ MSR_MC0_CTL, MSR_MC0_CTL + 4 * VMCE_BANKS - 1, read_mc_bank, write_mc_bank },
 	{ MSR_HYPERCALL_PAGE, MSR_HYPERCALL_PAGE, read_zero, write_hypercall_page },
 	{ MSR_EFER, MSR_EFER, read_efer, write_efer },
-	{ MSR_FS_BASE, MSR_KERNEL_GS_BASE, read_segment_base, write_segment_base },
 	{ MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux },
 	{ MSR_K7_PERF_FIRST, MSR_K7_PERF_LAST, read_zero_amd, write_ignored_amd },
 	{ MSR_K8_SYSCFG, MSR_K8_SYSCFG, read_zero_amd, NULL },

@@ -29,6 +29,10 @@
  * last type (its epoch); when a frame that was a table becomes writable, likewise; and when a frame changes its owner
  * (memory/heap.c). CPUs of other domains with writable mappings of the frame are remembered in foreign_cpus when they drop
  * the last one.
+ *   The hypervisor relies on that for its own walks of the tables that are loaded (pt_lookup()). The CPU is one of the domain's
+ * dirty_cpus, and while it has interrupts off it flushes nothing and answers nobody who waits for its flush: whatever was a
+ * table when the walk came to it, or could come to it, keeps the contents of one until the walk is over, even if it is
+ * detached meanwhile. Its last flush was before, hence not after the epoch of a frame that stops being a table during the walk.
  *
  * Concurrency. Level-1 entries are changed without a lock: hold a type reference to the table, so that it stays a valid
  * table; take the references for the new entry; compare-and-exchange; drop those of the old. Everything that makes or

@@ -85,15 +85,64 @@ int __must_check pt_update(struct domain *d, struct domain *pg_owner, mfn_t tabl
 int __must_check pt_update_l1(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags,
 			      u64 *expected);
 /*
- * The level-1 table that maps va below a level-4 table of d: takes a reference (pt_put_l1_table). MFN_INVALID when there
- * is none.
+ * The entry of level `level` for va below l4, a base table of current. Not present when a level above is missing, and for the
+ * hypervisor's addresses and those that are not canonical. It may be outdated already.
  */
-mfn_t pt_walk_l1(struct domain *d, mfn_t l4, u64 va);
+pte_t pt_lookup(mfn_t l4, u64 va, unsigned level);
+
+/* --- walks, for what happens all the time --- */
+
+/* The table that an entry names; when the entry is not present, which the guest makes up, frame 0: also speculatively. */
+static inline mfn_t pt_table_nospec(pte_t e)
+{
+	u64 mask;
+
+	__asm__("bt %2, %1; sbb %0, %0" : "=r"(mask) : "r"(e.v), "i"(__builtin_ctzl(PTE_P)) : "cc");
+	return pte_mfn((pte_t){ e.v & mask });
+}
+
+/* Without a look at what the frames on the way are, as the processor itself walks: see "TLBs" in pv/pagetable.c. Interrupts off. */
+static inline pte_t pt_walk(mfn_t table, u64 va, unsigned level)
+{
+	pte_t e = { 0 };
+
+	#pragma GCC unroll 4
+	for (unsigned at = 4; at >= level; at--) {
+		e.v = READ_ONCE(pt_table(table)[PT_INDEX(va, at)].v);
+		if (!pte_present(e))
+			break;
+		table = pt_table_nospec(e);
+	}
+	return e;
+}
+
+/* pt_lookup(). */
+static inline pte_t pt_find(mfn_t l4, u64 va, unsigned level)
+{
+	pte_t e;
+	u64 flags;
+
+	/* In slots of the hypervisor's are tables that are not the guest's. */
+	if (unlikely(!is_canonical(va) || (va >= HYP_VIRT_START && va < HYP_VIRT_END)))
+		return (pte_t){ 0 };
+	flags = local_irq_save();
+	e = pt_walk(l4, va, level);
+	local_irq_restore(flags);
+	return e;
+}
+
 /*
- * The entry of level `level` for va and, if out_table is not NULL, the table that it is in. Not present when a level above
- * is missing.
+ * The level-1 table that maps va for the kernel of v, which is current: takes a reference (pt_put_l1_table). MFN_INVALID when
+ * there is none.
  */
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table);
+static inline mfn_t pt_walk_l1(struct vcpu *v, u64 va)
+{
+	pte_t e = pt_find(v->pv->kernel_l4, va, 2);
+
+	if (!pte_present(e) || frame_get_type(pte_mfn(e), v->domain->id, FRAME_L1, NULL))
+		return MFN_INVALID;
+	return pte_mfn(e);
+}
 
 /* --- pv/pt_base.c --- */
 int __must_check pt_pin(struct domain *d, mfn_t m, unsigned level);

@@ -2,10 +2,13 @@
 /* Grant mappings in PV page tables. */
 
 /*
- * The entry holds references of its own, like any other level-1 entry, and loses them like any other: by pv_grant_unmap(),
- * by the guest overwriting it, or when its table is released. The grant table's mapping record holds another set. So
+ * The entry holds a reference of its own, like any other level-1 entry, and loses it like any other: by pv_grant_unmap(),
+ * by the guest overwriting it, or when its table is released. The grant table's mapping record holds another one. So
  * neither the guest nor the death of either domain can make the counts wrong, whichever goes first. A table with such an
  * entry cannot become valid again once it has been released: the entry names another domain's frame.
+ *
+ * The entry's reference comes from the caller, who has just taken it together with his own (so it is one to RAM, of the right
+ * type), and goes back to him, who drops both after the TLB flush. Therefore nothing remains for foreign_cpus to remember.
  */
 
 #include <lib/errno.h>
@@ -13,89 +16,103 @@
 #include <pv/pagetable.h>
 #include <xen/grant_table.h>
 
-/* The level-1 entry at a host address: in *e, and its table, referenced, returned. MFN_INVALID: none. */
-static mfn_t find_entry(struct vcpu *v, u64 host_addr, bool is_pte, pte_t **e)
+void pv_grant_end(struct vcpu *v, struct grant_near *near)
 {
-	mfn_t table;
-
-	if (is_pte) {
-		table = paddr_to_mfn(paddr(host_addr));
-		if (host_addr & 7 || frame_get_type(table, v->domain->id, FRAME_L1, NULL))
-			return MFN_INVALID;
-		*e = &pt_table(table)[(host_addr & ~PAGE_MASK) / sizeof(pte_t)];
-	} else {
-		if (host_addr & ~PAGE_MASK)
-			return MFN_INVALID;
-		table = pt_walk_l1(v->domain, v->pv->kernel_l4, host_addr);
-		if (!mfn_eq(table, MFN_INVALID))
-			*e = &pt_table(table)[PT_INDEX(host_addr, 1)];
-	}
-	return table;
+	if (near->key)
+		pt_put_l1_table(v->domain, near->table);
+	near->key = 0;
 }
 
-int pv_grant_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache)
+/* What addresses with entries in the same table have in common; never 0. */
+static u64 key_of(u64 host_addr, bool is_pte)
 {
-	struct domain *d = v->domain, *owner = domain_of_owner(frame_owner(frame_read(m)));
-	u64 bits = PTE_P | PTE_US | PTE_A | PTE_D | (cache & (PTE_PAT | PTE_PCD | PTE_PWT));
-	pte_t *e, new;
-	mfn_t table = find_entry(v, host_addr, flags & GNTMAP_contains_pte, &e);
-	u64 old;
-	int rc;
+	return is_pte ? PFN_DOWN(host_addr) | BIT(62) : host_addr >> PT_SHIFT(2) | BIT(63);
+}
 
-	if (mfn_eq(table, MFN_INVALID))
+/* Have the table with the entry of a host address in *near. */
+static __noinline bool come_near(struct vcpu *v, struct grant_near *near, u64 host_addr, bool is_pte)
+{
+	pv_grant_end(v, near);
+	near->table = is_pte ? paddr_to_mfn(paddr(host_addr)) : pt_walk_l1(v, host_addr);
+	if (is_pte ? frame_get_type(near->table, v->domain->id, FRAME_L1, NULL) != 0 : mfn_eq(near->table, MFN_INVALID))
+		return false;
+	near->key = key_of(host_addr, is_pte);
+	return true;
+}
+
+/* The level-1 entry at a host address, good as long as *near stays; or NULL. */
+static __always_inline pte_t *find_entry(struct vcpu *v, struct grant_near *near, u64 host_addr, bool is_pte)
+{
+	if (host_addr & (is_pte ? sizeof(pte_t) - 1 : ~PAGE_MASK))
+		return NULL;
+	if (near->key != key_of(host_addr, is_pte) && !come_near(v, near, host_addr, is_pte))
+		return NULL;
+	return &pt_table(near->table)[is_pte ? (host_addr & ~PAGE_MASK) / sizeof(pte_t) : PT_INDEX(host_addr, 1)];
+}
+
+/* What was there before a mapping was made. */
+static __noinline void replaced(struct domain *d, pte_t old)
+{
+	pt_put_l1e(d, old);
+	tlb_flush_mask(&d->dirty_cpus);
+}
+
+int pv_grant_map(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 cache)
+{
+	struct domain *d = v->domain;
+	u64 bits = PTE_P | PTE_US | PTE_A | PTE_D | (flags & GNTMAP_readonly ? 0 : PTE_RW);
+	pte_t *e = find_entry(v, near, host_addr, flags & GNTMAP_contains_pte);
+	pte_t old;
+
+	if (!e)
 		return -EINVAL;
-	if (!(flags & GNTMAP_readonly))
-		bits |= PTE_RW;
+	/* The cache attributes of RAM are the hypervisor's, but for the frames of whoever owns the devices. */
+	if (unlikely(cache && d->hardware && frame_owner(frame_read(m)) == d->id))
+		bits |= cache & (PTE_PAT | PTE_PCD | PTE_PWT);
 	/* Bits 16.. of the flags are the three that the architecture leaves to software, bits 9..11. */
 	bits |= (u64)(flags >> _GNTMAP_guest_avail0) << 9 & PTE_AVAIL;
-	new = pte_make(m, bits);
-	rc = pt_get_l1e(d, frame_read(m).v ? owner : d, &new);
-	if (!rc) {
-		old = atomic_xchg(&e->v, new.v);
-		pt_put_l1e(d, (pte_t){ old });
-		if (pte_present((pte_t){ old }))
-			tlb_flush_mask(&d->dirty_cpus);
-	}
-	pt_put_l1_table(d, table);
-	return rc;
-}
-
-/* Take the entry at new_addr out of its place, to be put elsewhere with its references. */
-static int take_entry(struct vcpu *v, u64 addr, u64 *val)
-{
-	pte_t *e;
-	mfn_t table = find_entry(v, addr, false, &e);
-
-	if (mfn_eq(table, MFN_INVALID))
-		return -EINVAL;
-	*val = atomic_xchg(&e->v, 0);
-	pt_put_l1_table(v->domain, table);
+	old.v = atomic_xchg(&e->v, pte_make(m, bits).v);
+	if (unlikely(pte_present(old)))
+		replaced(d, old);
 	return 0;
 }
 
-int pv_grant_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr)
+/* Take the entry at new_addr out of its place, to be put elsewhere with its references. */
+static __noinline int take_entry(struct vcpu *v, u64 addr, u64 *val)
 {
-	struct domain *d = v->domain;
+	struct grant_near near = { 0 };
+	pte_t *e = find_entry(v, &near, addr, false);
+
+	if (e)
+		*val = atomic_xchg(&e->v, 0);
+	pv_grant_end(v, &near);
+	return e ? 0 : -EINVAL;
+}
+
+/* Does an entry have a reference to m of the kind that a mapping with these flags has? */
+static bool maps(u64 e, mfn_t m, u32 flags)
+{
+	return e & PTE_P && mfn_eq(pte_mfn((pte_t){ e }), m) && !(e & PTE_RW) == !!(flags & GNTMAP_readonly);
+}
+
+int pv_grant_unmap(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 new_addr)
+{
 	u64 old, new = 0;
 	pte_t *e;
-	mfn_t table;
-	int rc = -EINVAL;
 
 	if (new_addr && flags & GNTMAP_contains_pte)
 		return -EINVAL;
-	table = find_entry(v, host_addr, flags & GNTMAP_contains_pte, &e);
-	if (mfn_eq(table, MFN_INVALID))
+	e = find_entry(v, near, host_addr, flags & GNTMAP_contains_pte);
+	if (!e)
 		return -EINVAL;
 	old = READ_ONCE(e->v);
-	if (!pte_present((pte_t){ old }) || !mfn_eq(pte_mfn((pte_t){ old }), m) || !(old & PTE_RW) != !!(flags & GNTMAP_readonly))
-		goto out;
-	rc = new_addr ? take_entry(v, new_addr, &new) : 0;
-	if (rc)
-		goto out;
-	/* Commit. The guest may have changed its entry meanwhile: the references dropped are those of what is replaced. */
-	old = atomic_xchg(&e->v, new);
-	pt_put_l1e(d, (pte_t){ old });
-out:
-	pt_put_l1_table(d, table);
-	return rc;
+	if (!maps(old, m, flags) || (new_addr && take_entry(v, new_addr, &new)))
+		return -EINVAL;
+	/* Commit, unless the guest changes the entry at the same time, who then does not know what becomes of the other one either. */
+	while (!atomic_try_cmpxchg(&e->v, &old, new))
+		if (!maps(old, m, flags)) {
+			pt_put_l1e(v->domain, (pte_t){ new });
+			return -EINVAL;
+		}
+	return 0;
 }

@@ -9,51 +9,9 @@
 #define REF_BITS	(PTE_ADDR_MASK | PTE_P | PTE_RW | PTE_PAT | PTE_PCD | PTE_PWT)
 #define AD_BITS		(PTE_A | PTE_D)
 
-static __always_inline pte_t lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
+pte_t pt_lookup(mfn_t l4, u64 va, unsigned level)
 {
-	u64 word = (u64)d->id << FRAME_OWNER_SHIFT | (u64)FRAME_L4 << FRAME_TYPE_SHIFT;
-	mfn_t t = l4;
-
-	if (pt_hyp_slot(4, PT_INDEX(va, 4)))
-		return (pte_t){ 0 };
-	/*
-	 * No lock: below a table that somebody references everything is valid. If the tables change under us we may follow
-	 * a frame that is no table any more, hence the look at its word; what we find is then as good as any answer, and
-	 * whoever uses it takes references.
-	 */
-	#pragma GCC unroll 4
-	for (unsigned at = 4; at >= level; at--) {
-		pte_t e;
-
-		if ((frame_read(t).v ^ word) & (FRAME_OWNER_MASK | FRAME_TYPE_MASK))
-			break;
-		e.v = READ_ONCE(pt_table(t)[PT_INDEX(va, at)].v);
-		if (at == level) {
-			if (out_table)
-				*out_table = t;
-			return e;
-		}
-		if (!pte_present(e))
-			break;
-		t = pte_mfn(e);
-		/* The types of tables are numbered by level. */
-		word -= 1UL << FRAME_TYPE_SHIFT;
-	}
-	return (pte_t){ 0 };
-}
-
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
-{
-	return lookup(d, l4, va, level, out_table);
-}
-
-mfn_t pt_walk_l1(struct domain *d, mfn_t l4, u64 va)
-{
-	pte_t e = lookup(d, l4, va, 2, NULL);
-
-	if (!is_canonical(va) || !pte_present(e) || frame_get_type(pte_mfn(e), d->id, FRAME_L1, NULL))
-		return MFN_INVALID;
-	return pte_mfn(e);
+	return pt_find(l4, va, level);
 }
 
 /* What to store for `new` in place of `old`. */

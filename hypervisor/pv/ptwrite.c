@@ -255,10 +255,10 @@ static void complete(struct ptwrite *w)
 static bool find_target(struct ptwrite *w, u64 va)
 {
 	struct vcpu *v = current;
-	pte_t e = pt_lookup(v->domain, v->pv->kernel_l4, va, 1, NULL);
+	pte_t e = pt_lookup(v->pv->kernel_l4, va, 1);
 	frame_t f;
 
-	if (!is_canonical(va) || !pte_present(e) || e.v & PTE_RW)
+	if (!pte_present(e) || e.v & PTE_RW)
 		return false;
 	w->table = pte_mfn(e);
 	w->index = (unsigned)(va & ~PAGE_MASK) / sizeof(pte_t);

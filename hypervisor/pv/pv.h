@@ -218,20 +218,16 @@ static inline void pv_set_mode(struct vcpu *v, bool kernel)
 }
 /* #PF from the guest on a page that is mapped read-only because it is a page table: emulate the write. True when done. */
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code);
-/* guest_ops.grant_map and grant_unmap: see domain/domain.h. */
-int pv_grant_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
-int pv_grant_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
 /*
  * New base tables for a vCPU that is current or not running. user: MFN_INVALID for none. 0, -EINVAL, -ERESTART. The reference to the old one is
  * dropped. When it is current and in the mode concerned, CR3 is loaded.
  */
 int __must_check pv_new_kernel_l4(struct vcpu *v, mfn_t m);
 int __must_check pv_new_user_l4(struct vcpu *v, mfn_t m);
-/*
- * struct guest_ops grant_map / grant_unmap: see domain/domain.h and pv/pt_grant.c.
- */
-int __must_check pv_grant_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache);
-int __must_check pv_grant_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
+/* struct guest_ops: see domain/domain.h and pv/pt_grant.c. */
+int __must_check pv_grant_map(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 cache);
+int __must_check pv_grant_unmap(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 new_addr);
+void pv_grant_end(struct vcpu *v, struct grant_near *near);
 /* Recount every reference of every frame from scratch and compare. Returns the number of differences, each printed. All domains paused by the caller. */
 unsigned pv_audit(void);
 

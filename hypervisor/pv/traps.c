@@ -130,7 +130,7 @@ static void refresh_code(u64 va)
 
 	if (copy_from_guest(&byte, (const void *)va, 1) || byte == INSN_INT3)
 		return;
-	e = pt_lookup(v->domain, paddr_to_mfn(paddr(v->pv->cr3)), va, 1, NULL);
+	e = pt_lookup(paddr_to_mfn(paddr(v->pv->cr3)), va, 1);
 	if (!pte_present(e))
 		return;
 	m = pte_mfn(e);
@@ -188,11 +188,10 @@ static void guest_page_fault(struct cpu_user_regs *regs)
 /* Do the page tables allow now what faulted? Then the TLB had something older, and the fault has removed that. */
 static bool access_allowed(u64 va, u32 error_code)
 {
-	struct vcpu *v = current;
-	mfn_t l4 = paddr_to_mfn(paddr(v->pv->cr3));
+	mfn_t l4 = paddr_to_mfn(paddr(current->pv->cr3));
 
 	for (unsigned level = 4; level >= 1; level--) {
-		pte_t e = pt_lookup(v->domain, l4, va, level, NULL);
+		pte_t e = pt_lookup(l4, va, level);
 
 		if (!pte_present(e) || (error_code & PF_WRITE && !(e.v & PTE_RW)))
 			return false;
@@ -210,7 +209,7 @@ static bool spurious_fault(const struct cpu_user_regs *regs, u64 va)
 	bool repeated = last->rip == regs->rip && last->va == va;
 
 	*last = (struct last_fault){ .rip = regs->rip, .va = va };
-	if (repeated || regs->error_code & PF_RSVD || !current->pv || (va >= HYP_VIRT_START && va < HYP_VIRT_END) || !is_canonical(va))
+	if (repeated || regs->error_code & PF_RSVD || !current->pv)
 		return false;
 	return access_allowed(va, regs->error_code);
 }

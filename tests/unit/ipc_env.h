@@ -10,6 +10,11 @@
 #undef DIRECTMAP_START
 #define DIRECTMAP_START 0UL
 
+/* Threads may be more than processors. */
+#include <x86/cr.h>
+void fake_relax(void);
+#define cpu_relax	fake_relax
+
 #include <x86/regs.h>
 #undef current
 extern __thread struct vcpu *fake_current;

@@ -21,7 +21,7 @@
 
 __thread struct vcpu *fake_current;
 struct domain *hardware_domain;
-u64 frame_table_end;	/* frame_read() finds no frame to be FRAME_SHARED */
+u64 frame_table_end;	/* inline look-ups of frames find none */
 void (*console_input_notify)(void);
 void (*domain_died_hook)(struct domain *d);
 
@@ -32,6 +32,7 @@ void panic(const char *fmt, ...)
 }
 
 void printk(enum log_level level, const char *fmt, ...) { (void)level; (void)fmt; }
+void fake_relax(void) { sched_yield(); }
 bool softirq_pending(void) { return test_below(4) == 0; }
 
 /* --- locks: ticket locks of real atomics, without an order check; the number held by a thread is checked at the end ------------ */
@@ -157,6 +158,26 @@ void frame_put_writable(mfn_t m)
 {
 	if (atomic_fetch_add(&fake_frame_of(m)->writable, ~0u) == 0)
 		panic("frame_put_writable");
+}
+
+void frame_put_granted(mfn_t m, bool write, unsigned n)
+{
+	while (n--) {
+		if (write)
+			frame_put_writable(m);
+		else
+			put_frame(m);
+	}
+}
+
+bool frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (write ? frame_get_writable(m, d) != 0 : !get_frame(m, d)) {
+			frame_put_granted(m, write, i);
+			return false;
+		}
+	return true;
 }
 
 /* What an audit source reports. */

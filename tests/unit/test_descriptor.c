@@ -48,7 +48,7 @@ void pv_put_frame_type(struct domain *d, mfn_t m)
 	refs[m.v]--;
 }
 
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table) { return guest_l1e; }
+pte_t pt_lookup(mfn_t l4, u64 va, unsigned level) { return guest_l1e; }
 void tlb_flush_local(void) { flushed = true; }
 void tlb_flush_mask(const cpumask_t *mask) { flushed = true; }
 

@@ -27,7 +27,9 @@ void unshare_free_page(void *va) { free_page(va); }
 /* Page tables: address n * PAGE_SIZE has slot n. Like the real ones, an entry holds references of its own. */
 static struct { bool present, readonly; mfn_t m; } slots[ADDRS * VCPUS];
 
-static int fake_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache)
+static __thread unsigned near_held;	/* what has to be ended */
+
+static int fake_map(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 cache)
 {
 	u64 n = host_addr / PAGE_SIZE;
 
@@ -36,11 +38,12 @@ static int fake_map(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 cache
 	slots[n].present = true;
 	slots[n].readonly = flags & GNTMAP_readonly;
 	slots[n].m = m;
-	atomic_fetch_add(slots[n].readonly ? &fake_frame_of(m)->refs : &fake_frame_of(m)->writable, 1);
+	near_held += !near->key;
+	near->key = 1;
 	return 0;
 }
 
-static int fake_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new_addr)
+static int fake_unmap(struct vcpu *v, struct grant_near *near, u64 host_addr, mfn_t m, u32 flags, u64 new_addr)
 {
 	u64 n = host_addr / PAGE_SIZE;
 
@@ -48,14 +51,28 @@ static int fake_unmap(struct vcpu *v, u64 host_addr, mfn_t m, u32 flags, u64 new
 	    slots[n].readonly != !!(flags & GNTMAP_readonly))
 		return -EINVAL;
 	slots[n].present = false;
-	if (slots[n].readonly)
-		put_frame(m);
-	else
-		frame_put_writable(m);
+	near_held += !near->key;
+	near->key = 1;
 	return 0;
 }
 
-static const struct guest_ops fake_ops = { .grant_map = fake_map, .grant_unmap = fake_unmap };
+static void fake_end(struct vcpu *v, struct grant_near *near)
+{
+	near_held -= near->key != 0;
+	near->key = 0;
+}
+
+static const struct guest_ops fake_ops = { .grant_map = fake_map, .grant_unmap = fake_unmap, .grant_end = fake_end };
+
+/* The guest removes what it still has mapped. */
+static void fake_clear_slots(void)
+{
+	for (u64 n = 0; n < ARRAY_SIZE(slots); n++)
+		if (slots[n].present) {
+			slots[n].present = false;
+			frame_put_granted(slots[n].m, !slots[n].readonly, 1);
+		}
+}
 
 static struct domain *granter, *user, *other;
 static u8 *pages[FRAMES];
@@ -80,9 +97,8 @@ static void finish(void)
 {
 	fake_domain_relinquish(user, &gnttab_module);
 	CHECK_EQ(fake_audit(&grant_audit), 0);
-	for (u64 n = 0; n < ARRAY_SIZE(slots); n++)
-		if (slots[n].present)
-			CHECK_EQ(fake_unmap(user->vcpus[0], n * PAGE_SIZE, slots[n].m, slots[n].readonly ? GNTMAP_readonly : 0, 0), 0);
+	fake_clear_slots();
+	CHECK_EQ(near_held, 0);
 	CHECK_EQ(fake_refs(), 0);
 	fake_domain_destroy(user, &gnttab_module);
 	fake_domain_destroy(other, &gnttab_module);
@@ -98,6 +114,14 @@ static void finish(void)
 static void grant_v1(u32 ref, u16 domid, const void *page, u16 flags)
 {
 	*entry_v1(granter->grants, ref) = (struct grant_entry_v1){ .flags = flags, .domid = domid, .frame = (u32)virt_to_mfn(page).v };
+}
+
+static void map_one(struct gnttab_map_grant_ref *op)
+{
+	struct gnttab_map_state state = { 0 };
+
+	gnttab_map(op, &state);
+	gnttab_map_finish(&state);
 }
 
 static s16 unmap_one(u64 host_addr, u64 dev, u32 handle)
@@ -144,7 +168,7 @@ TEST(map_both_kinds)
 	start(1);
 	e = entry_v1(granter->grants, 9);
 	grant_v1(9, 2, pages[0], GTF_permit_access);
-	gnttab_map(&op);
+	map_one(&op);
 	CHECK_EQ(op.status, GNTST_okay);
 	CHECK_EQ(op.dev_bus_addr, (u64)pages[0]);
 	CHECK_EQ(e->flags, GTF_permit_access | GTF_reading | GTF_writing);
@@ -171,7 +195,7 @@ TEST(handles_run_out)
 	e->full_page.frame = virt_to_mfn(pages[0]).v;
 	e->hdr = (grant_entry_header_t){ .flags = GTF_permit_access, .domid = 2 };
 	for (;; n++) {
-		gnttab_map(&op);
+		map_one(&op);
 		if (op.status)
 			break;
 	}
@@ -183,7 +207,7 @@ TEST(handles_run_out)
 		CHECK_EQ(unmap_one(0, (u64)pages[0], h), GNTST_okay);
 	CHECK_EQ(*status_v2(granter->grants, 9), 0);
 	for (u32 i = 0; i < n; i++) {
-		gnttab_map(&op);
+		map_one(&op);
 		CHECK_EQ(op.status, GNTST_okay);
 	}
 	/* Freed by another vCPU, most are to be had again at once. */
@@ -192,12 +216,12 @@ TEST(handles_run_out)
 		CHECK_EQ(unmap_one(0, (u64)pages[0], h), GNTST_okay);
 	fake_current = user->vcpus[0];
 	for (u32 i = 0; i < n * 3 / 4; i++) {
-		gnttab_map(&op);
+		map_one(&op);
 		CHECK_EQ(op.status, GNTST_okay);
 	}
 	/* While the version changes nothing new is pinned. */
 	granter->grants->switching = true;
-	gnttab_map(&op);
+	map_one(&op);
 	CHECK_EQ(op.status, GNTST_eagain);
 	finish();
 }
@@ -332,7 +356,7 @@ static void random_map(void)
 		op.host_addr = ARRAY_SIZE(slots) * PAGE_SIZE;
 	op.flags = 1 + (u32)test_below(7);
 	if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map))) {
-		gnttab_map(&op);
+		map_one(&op);
 		CHECK_EQ(op.status, GNTST_bad_gntref);
 		return;
 	}
@@ -341,7 +365,7 @@ static void random_map(void)
 		model_unpin(op.ref, !(op.flags & GNTMAP_readonly));
 		expected = GNTST_general_error;
 	}
-	gnttab_map(&op);
+	map_one(&op);
 	CHECK_EQ(op.status, expected);
 	if (expected || op.status)
 		return;
@@ -432,10 +456,12 @@ static void compare(void)
 	u64 pinned = 0;
 
 	for (u32 r = 0; r < REFS; r++) {
-		struct grant_active *act = active_of(granter->grants, r);
+		static const struct grant_active never_locked;
+		const struct grant_active *act = active_of(granter->grants, r) ?: &never_locked;
 
 		CHECK_EQ(act->readers, entries[r].readers);
 		CHECK_EQ(act->writers, entries[r].writers);
+		CHECK_EQ(act->lock.next, act->lock.owner);
 		CHECK_EQ(shown_status(r), entries[r].status);
 		pinned += act->readers + act->writers;
 	}
@@ -512,7 +538,7 @@ static void *mapper(void *arg)
 
 		seed = seed * 6364136223846793005ul + 1;
 		op.flags = (seed >> 41 & 1 ? GNTMAP_host_map : GNTMAP_device_map) | (seed >> 40 & 1 ? GNTMAP_readonly : 0);
-		gnttab_map(&op);
+		map_one(&op);
 		copy.source.u.ref = 8 + (u32)(seed >> 33) % 4;
 		copy.dest.u.ref = 8 + (u32)(seed >> 35) % 4;
 		copy.source.domid = copy.dest.domid = 1;

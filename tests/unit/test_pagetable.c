@@ -697,24 +697,31 @@ static void op_grant(struct vcpu *v)
 	u32 flags = GNTMAP_host_map | GNTMAP_contains_pte | (test_below(2) ? GNTMAP_readonly : 0);
 	u64 address = table << PAGE_SHIFT | slot * 8;
 	pte_t *e = entry(table, slot), old = *e;
-	int rc;
+	struct grant_near near = { 0 };
+	bool write = !(flags & GNTMAP_readonly);
 
-	if (test_below(2) && get_frame(mfn(m), granter)) {
-		rc = pv_grant_map(v, address, mfn(m), flags, 0);
-		if (!rc) {
+	if (test_below(2) && frame_get_granted(mfn(m), granter, write, 1)) {
+		if (!pv_grant_map(v, &near, address, mfn(m), flags, 0)) {
 			CHECK_EQ(pte_mfn(*e).v, m);
-			CHECK_EQ(!(e->v & PTE_RW), !!(flags & GNTMAP_readonly));
+			CHECK_EQ(!(e->v & PTE_RW), !write);
 			foreign_ok[table][slot] = true;
+		} else {
+			frame_put_granted(mfn(m), write, 1);
 		}
-		put_frame(mfn(m));
 	} else {
 		m = pte_mfn(old).v;
-		rc = pv_grant_unmap(v, address, mfn(m), flags, 0);
-		if (!rc)
+		/* Nobody has a grant of a device's. */
+		if (!frame_count(frame_read(mfn(m))))
+			return;
+		if (!pv_grant_unmap(v, &near, address, mfn(m), flags, 0)) {
 			CHECK_EQ(e->v, 0);
-		else
+			tlb_flush_mask(&d->dirty_cpus);
+			frame_put_granted(mfn(m), write, 1);
+		} else {
 			CHECK_EQ(e->v, old.v);
+		}
 	}
+	pv_grant_end(v, &near);
 }
 
 /* Grant transfer: a frame changes hands. */

@@ -212,14 +212,22 @@ static void one_step(struct vcpu *v)
 	case 15: {
 		mfn_t granted = any_frame(other);
 		u64 address = m.v << PAGE_SHIFT | any_slot() * 8;
+		u32 flags = GNTMAP_host_map | GNTMAP_contains_pte | (rnd(2) ? GNTMAP_readonly : 0);
+		bool write = !(flags & GNTMAP_readonly), made;
+		struct grant_near near = { 0 };
 
-		if (!get_frame(granted, other))
+		/* The reference of the entry, and one as the grant table has it. */
+		if (!frame_get_granted(granted, other, write, 2))
 			break;
-		if (rnd(2))
-			count(7, pv_grant_map(v, address, granted, GNTMAP_host_map | GNTMAP_contains_pte, 0));
-		else
-			(void)!pv_grant_unmap(v, address, granted, GNTMAP_host_map | GNTMAP_contains_pte, 0);
-		put_frame(granted);
+		if (rnd(2)) {
+			made = !pv_grant_map(v, &near, address, granted, flags, 0);
+			count(7, made ? 0 : -EINVAL);
+			frame_put_granted(granted, write, made ? 1 : 2);
+		} else {
+			made = !pv_grant_unmap(v, &near, address, granted, flags, 0);
+			frame_put_granted(granted, write, made ? 3 : 2);
+		}
+		pv_grant_end(v, &near);
 		break;
 	}
 	}

@@ -123,7 +123,7 @@ static unsigned updates;
 
 void write_cr3(u64 v) { }
 
-pte_t pt_lookup(struct domain *d, mfn_t l4, u64 va, unsigned level, mfn_t *out_table)
+pte_t pt_lookup(mfn_t l4, u64 va, unsigned level)
 {
 	return (va & PAGE_MASK) == GUEST_VA ? pte_make(mfn(TABLE), PTE_P | PTE_US) : (pte_t){ 0 };
 }

@@ -132,18 +132,59 @@ TEST(page_tables)
 
 /* --- grants --- */
 
+/* As a backend does it: the pages of one request in one call. */
+#define PAGES	11u
+
+static void map_pages(struct gnttab_map_grant_ref *maps, struct gnttab_unmap_grant_ref *unmaps)
+{
+	long rc = HCALL(grant_table_op, GNTTABOP_map_grant_ref, maps, PAGES);
+
+	for (unsigned i = 0; i < PAGES; i++)
+		unmaps[i] = (struct gnttab_unmap_grant_ref){ .host_addr = maps[i].host_addr, .handle = maps[i].handle };
+	if (rc || HCALL(grant_table_op, GNTTABOP_unmap_grant_ref, unmaps, PAGES) || maps[PAGES - 1].status || unmaps[PAGES - 1].status)
+		test_fail(__FILE__, __LINE__, "mapping %u pages", PAGES);
+}
+
+static void copy_pages(struct gnttab_copy *copies)
+{
+	if (HCALL(grant_table_op, GNTTABOP_copy, copies, PAGES) || copies[PAGES - 1].status)
+		test_fail(__FILE__, __LINE__, "copying to %u pages", PAGES);
+}
+
+/* The peer offers pages from entry FIRST_REF on. */
+static void measure_grant_batches(struct peer *p)
+{
+	static struct gnttab_map_grant_ref maps[PAGES];
+	static struct gnttab_unmap_grant_ref unmaps[PAGES];
+	static struct gnttab_copy copies[PAGES];
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		u64 va = SCRATCH_VA + i * PAGE_SIZE;
+
+		REQUIRE_EQ(map_new(va, 0), 0);
+		maps[i] = (struct gnttab_map_grant_ref){ .host_addr = va, .flags = GNTMAP_host_map, .ref = FIRST_REF + i, .dom = (domid_t)peer_id(p) };
+		copies[i] = (struct gnttab_copy){ .flags = GNTCOPY_dest_gref, .len = 64 };
+		copies[i].source.domid = DOMID_SELF;
+		copies[i].source.u.gmfn = virt_to_mfn(page_alloc());
+		copies[i].dest.domid = (domid_t)peer_id(p);
+		copies[i].dest.u.ref = FIRST_REF + i;
+	}
+	MEASURE("grant_map_and_unmap_11", ROUNDS / 4, map_pages(maps, unmaps));
+	MEASURE("grant_copy_64_to_11", ROUNDS / 4, copy_pages(copies));
+}
+
 TEST(grants)
 {
 	static struct peer p;
 	static struct grant_entry_v1 *theirs;
-	u64 va = SCRATCH_VA, mfn, own = virt_to_mfn(page_alloc());
+	u64 va = SCRATCH_VA, own = virt_to_mfn(page_alloc());
 	u32 h;
 
 	REQUIRE_EQ(peer_start(&p, 1), 0);
 	theirs = grant_table_of(&p);
 	REQUIRE(theirs);
-	mfn = peer_mfn(&p, peer_alloc(&p, 0));
-	grant_offer(theirs, FIRST_REF, mfn, 0, GTF_permit_access);
+	for (unsigned i = 0; i < PAGES; i++)
+		grant_offer(theirs, FIRST_REF + i, peer_mfn(&p, peer_alloc(&p, 0)), 0, GTF_permit_access);
 	REQUIRE_EQ(domctl_simple(XEN_DOMCTL_pausedomain, peer_id(&p)), 0);
 	REQUIRE_EQ(map_new(va, 0), 0);
 	REQUIRE_EQ(grant_map(va, peer_id(&p), FIRST_REF, GNTMAP_host_map, &h), GNTST_okay);
@@ -155,6 +196,7 @@ TEST(grants)
 		REQUIRE_EQ(grant_copy(from, to, (u16)len), GNTST_okay);
 		MEASURE(len == 64 ? "grant_copy_64" : "grant_copy_4096", ROUNDS, grant_copy(from, to, (u16)len));
 	}
+	measure_grant_batches(&p);
 	peer_destroy(&p);
 }
 
