@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: disks in Domain 0: what a path is, who has it, loop devices; device events; network names. */
-/* sources: tools/lib/block.c tools/lib/block_holder.c tools/lib/uevent.c tools/lib/network.c tools/lib/err.c */
+/* sources: tools/lib/block.c tools/lib/block_holder.c tools/lib/uevent.c tools/lib/network.c tools/lib/netlink.c tools/lib/err.c */
 /* cflags: -Wno-unused-parameter */
 #include "test.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: the manager's settings, its addresses, dnsmasq's configuration. */
-/* sources: tools/lodged/conf.c tools/lodged/lan_hosts.c tools/lodged/lan_setup.c tools/lodged/dnsmasq.c tools/lodged/spawn.c tools/lib/network.c tools/lib/size.c tools/lib/logfile.c tools/lib/err.c */
+/* sources: tools/lodged/conf.c tools/lodged/lan_hosts.c tools/lodged/lan_setup.c tools/lodged/dnsmasq.c tools/lodged/spawn.c tools/lib/network.c tools/lib/netlink.c tools/lib/size.c tools/lib/logfile.c tools/lib/err.c */
 /* libs: -pthread */
 /* cflags: -Wno-unused-parameter */
 #include "test.h"

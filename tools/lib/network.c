@@ -3,26 +3,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/netlink.h>
 #include <lib/network.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define ANSWER_SIZE	16384
-#define ANSWER_TIMEOUT	10	/* seconds: the kernel answers at once, or something is very wrong */
-
-/* A request as it grows; every message of ours fits. */
-struct request {
-	struct nlmsghdr head;
-	char body[512];
-};
 
 bool net_name_valid(const char *name)
 {
@@ -88,133 +79,45 @@ int net_parse_mac(const char *text, uint8_t mac[6])
 
 int net_open(void)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
-	struct timeval limit = { .tv_sec = ANSWER_TIMEOUT };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), rc;
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit))) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	return fd;
-}
-
-static void start(struct request *r, unsigned int type, unsigned int flags, const void *head, size_t size)
-{
-	static uint32_t sequence;
-
-	memset(r, 0, sizeof(*r));
-	r->head.nlmsg_len = (uint32_t)NLMSG_LENGTH(size);
-	r->head.nlmsg_type = (uint16_t)type;
-	r->head.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	r->head.nlmsg_seq = __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED);
-	memcpy(NLMSG_DATA(&r->head), head, size);
-}
-
-static struct rtattr *put(struct request *r, unsigned int type, const void *data, size_t size)
-{
-	struct rtattr *a = (void *)((char *)r + NLMSG_ALIGN(r->head.nlmsg_len));
-
-	a->rta_type = (uint16_t)type;
-	a->rta_len = (uint16_t)RTA_LENGTH(size);
-	if (size)
-		memcpy(RTA_DATA(a), data, size);
-	r->head.nlmsg_len = (uint32_t)(NLMSG_ALIGN(r->head.nlmsg_len) + RTA_ALIGN(a->rta_len));
-	return a;
-}
-
-static void put_string(struct request *r, unsigned int type, const char *s)
-{
-	put(r, type, s, strlen(s) + 1);
-}
-
-static void put_u32(struct request *r, unsigned int type, uint32_t v)
-{
-	put(r, type, &v, sizeof(v));
-}
-
-static void put_u8(struct request *r, unsigned int type, uint8_t v)
-{
-	put(r, type, &v, sizeof(v));
-}
-
-/* What was put since `nest` lies within it. */
-static void end_nest(struct request *r, struct rtattr *nest)
-{
-	nest->rta_len = (uint16_t)((char *)r + r->head.nlmsg_len - (char *)nest);
-}
-
-typedef void answer_fn(const struct nlmsghdr *h, void *ctx);
-
-/* Send, and take answers up to the last; what belongs to other requests (ones that have timed out) is passed over. */
-static int transact(int fd, struct request *r, answer_fn *fn, void *ctx)
-{
-	char buf[ANSWER_SIZE] __attribute__((aligned(8)));
-
-	if (!fn)
-		r->head.nlmsg_flags |= NLM_F_ACK;
-	if (send(fd, r, r->head.nlmsg_len, 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = recv(fd, buf, sizeof(buf), 0);
-		struct nlmsghdr *h = (void *)buf;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		for (; NLMSG_OK(h, (size_t)n); h = NLMSG_NEXT(h, n)) {
-			if (h->nlmsg_seq != r->head.nlmsg_seq)
-				continue;
-			if (h->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return ((struct nlmsgerr *)NLMSG_DATA(h))->error;
-			if (fn)
-				fn(h, ctx);
-		}
-	}
+	return nl_open(NETLINK_ROUTE);
 }
 
 int net_bridge_create(int fd, const char *name, const uint8_t mac[6])
 {
 	struct ifinfomsg link = { 0 };
-	struct request r;
+	struct nl_request r;
 	struct rtattr *info, *data;
 
-	start(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &link, sizeof(link));
-	put_string(&r, IFLA_IFNAME, name);
-	put(&r, IFLA_ADDRESS, mac, 6);
-	info = put(&r, IFLA_LINKINFO, NULL, 0);
-	put_string(&r, IFLA_INFO_KIND, "bridge");
-	data = put(&r, IFLA_INFO_DATA, NULL, 0);
-	put_u32(&r, IFLA_BR_FORWARD_DELAY, 0);
-	put_u32(&r, IFLA_BR_STP_STATE, 0);
-	end_nest(&r, data);
-	end_nest(&r, info);
-	return transact(fd, &r, NULL, NULL);
+	nl_start(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &link, sizeof(link));
+	nl_put_string(&r, IFLA_IFNAME, name);
+	nl_put(&r, IFLA_ADDRESS, mac, 6);
+	info = nl_put(&r, IFLA_LINKINFO, NULL, 0);
+	nl_put_string(&r, IFLA_INFO_KIND, "bridge");
+	data = nl_put(&r, IFLA_INFO_DATA, NULL, 0);
+	nl_put_u32(&r, IFLA_BR_FORWARD_DELAY, 0);
+	nl_put_u32(&r, IFLA_BR_STP_STATE, 0);
+	nl_end_nest(&r, data);
+	nl_end_nest(&r, info);
+	return nl_transact(fd, &r, NULL, NULL);
 }
 
 int net_change(int fd, unsigned int index, const struct net_change *c)
 {
 	struct ifinfomsg link = { .ifi_index = (int)index };
-	struct request r;
+	struct nl_request r;
 
 	if (c->up) {
 		link.ifi_flags = IFF_UP;
 		link.ifi_change = IFF_UP;
 	}
-	start(&r, RTM_NEWLINK, 0, &link, sizeof(link));
+	nl_start(&r, RTM_NEWLINK, 0, &link, sizeof(link));
 	if (c->rename)
-		put_string(&r, IFLA_IFNAME, c->rename);
+		nl_put_string(&r, IFLA_IFNAME, c->rename);
 	if (c->mtu)
-		put_u32(&r, IFLA_MTU, c->mtu);
+		nl_put_u32(&r, IFLA_MTU, c->mtu);
 	if (c->master)
-		put_u32(&r, IFLA_MASTER, c->master);
-	return transact(fd, &r, NULL, NULL);
+		nl_put_u32(&r, IFLA_MASTER, c->master);
+	return nl_transact(fd, &r, NULL, NULL);
 }
 
 int net_port_guard(int fd, unsigned int index, const uint8_t mac[6])
@@ -222,39 +125,39 @@ int net_port_guard(int fd, unsigned int index, const uint8_t mac[6])
 	struct ifinfomsg link = { .ifi_index = (int)index };
 	struct ndmsg neighbour = {
 		.ndm_family = AF_BRIDGE, .ndm_ifindex = (int)index, .ndm_state = NUD_NOARP, .ndm_flags = NTF_MASTER};
-	struct request r;
+	struct nl_request r;
 	struct rtattr *info, *data;
 	int rc;
 
-	start(&r, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &neighbour, sizeof(neighbour));
-	put(&r, NDA_LLADDR, mac, 6);
-	rc = transact(fd, &r, NULL, NULL);
+	nl_start(&r, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &neighbour, sizeof(neighbour));
+	nl_put(&r, NDA_LLADDR, mac, 6);
+	rc = nl_transact(fd, &r, NULL, NULL);
 	if (rc)
 		return rc;
-	start(&r, RTM_NEWLINK, 0, &link, sizeof(link));
-	info = put(&r, IFLA_LINKINFO, NULL, 0);
-	put_string(&r, IFLA_INFO_SLAVE_KIND, "bridge");
-	data = put(&r, IFLA_INFO_SLAVE_DATA, NULL, 0);
-	put_u8(&r, IFLA_BRPORT_LOCKED, 1);
-	put_u8(&r, IFLA_BRPORT_LEARNING, 0);
-	put_u8(&r, IFLA_BRPORT_GUARD, 1);
-	end_nest(&r, data);
-	end_nest(&r, info);
-	return transact(fd, &r, NULL, NULL);
+	nl_start(&r, RTM_NEWLINK, 0, &link, sizeof(link));
+	info = nl_put(&r, IFLA_LINKINFO, NULL, 0);
+	nl_put_string(&r, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = nl_put(&r, IFLA_INFO_SLAVE_DATA, NULL, 0);
+	nl_put_u8(&r, IFLA_BRPORT_LOCKED, 1);
+	nl_put_u8(&r, IFLA_BRPORT_LEARNING, 0);
+	nl_put_u8(&r, IFLA_BRPORT_GUARD, 1);
+	nl_end_nest(&r, data);
+	nl_end_nest(&r, info);
+	return nl_transact(fd, &r, NULL, NULL);
 }
 
 int net_address_add(int fd, unsigned int index, uint32_t address, unsigned int prefix)
 {
 	struct ifaddrmsg a = { .ifa_family = AF_INET, .ifa_prefixlen = (uint8_t)prefix, .ifa_index = index };
 	uint32_t local = htonl(address), broadcast = htonl(address | (prefix < 32 ? 0xffffffffU >> prefix : 0));
-	struct request r;
+	struct nl_request r;
 	int rc;
 
-	start(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &a, sizeof(a));
-	put(&r, IFA_LOCAL, &local, sizeof(local));
-	put(&r, IFA_ADDRESS, &local, sizeof(local));
-	put(&r, IFA_BROADCAST, &broadcast, sizeof(broadcast));
-	rc = transact(fd, &r, NULL, NULL);
+	nl_start(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &a, sizeof(a));
+	nl_put(&r, IFA_LOCAL, &local, sizeof(local));
+	nl_put(&r, IFA_ADDRESS, &local, sizeof(local));
+	nl_put(&r, IFA_BROADCAST, &broadcast, sizeof(broadcast));
+	rc = nl_transact(fd, &r, NULL, NULL);
 	return rc == -EEXIST ? 0 : rc;
 }
 
@@ -309,18 +212,18 @@ int net_each_address(int fd, net_each_fn *fn, void *ctx)
 {
 	struct ifaddrmsg m = { .ifa_family = AF_INET };
 	struct each each = { fn, ctx };
-	struct request r;
+	struct nl_request r;
 
-	start(&r, RTM_GETADDR, NLM_F_DUMP, &m, sizeof(m));
-	return transact(fd, &r, address_answer, &each);
+	nl_start(&r, RTM_GETADDR, NLM_F_DUMP, &m, sizeof(m));
+	return nl_transact(fd, &r, address_answer, &each);
 }
 
 int net_each_route(int fd, net_each_fn *fn, void *ctx)
 {
 	struct rtmsg m = { .rtm_family = AF_INET };
 	struct each each = { fn, ctx };
-	struct request r;
+	struct nl_request r;
 
-	start(&r, RTM_GETROUTE, NLM_F_DUMP, &m, sizeof(m));
-	return transact(fd, &r, route_answer, &each);
+	nl_start(&r, RTM_GETROUTE, NLM_F_DUMP, &m, sizeof(m));
+	return nl_transact(fd, &r, route_answer, &each);
 }
