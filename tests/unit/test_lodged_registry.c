@@ -209,6 +209,22 @@ TEST(mac_addresses)
 }
 
 /* What one device has goes with it, and what another has stays. */
+TEST(disks_of_one_guest)
+{
+	struct guest *a = running("a", uuid1, 1);
+	struct claim_key first = disk(8, 8), second = first;
+	struct err e;
+
+	second.device = 1;
+	CHECK_EQ(claim(a, first, CLAIM_READ, &e), 0);
+	CHECK_EQ(claim(a, second, CLAIM_READ, &e), 0);
+	CHECK_EQ(claim(a, second, CLAIM_WRITE, &e), -EBUSY);
+	CHECK(strstr(e.text, "the guest a has /dev/x in two of its disks"));
+	/* A question alone is about others. */
+	CHECK_EQ(registry_claim(a, false, &second, CLAIM_WRITE, "/dev/x", &e), 0);
+	gone(a);
+}
+
 TEST(claims_of_one_device)
 {
 	struct guest *a = running("a", uuid1, 1), *b = running("b", uuid2, 2);

@@ -60,8 +60,10 @@ static bool agree(enum claim_mode x, enum claim_mode y)
 	return x != CLAIM_WRITE && y != CLAIM_WRITE;
 }
 
-static int refuse(const struct claim *holder, const char *what, struct err *e)
+static int refuse(const struct claim *holder, const struct guest *g, const char *what, struct err *e)
 {
+	if (holder->guest == g)
+		return err_set(e, EBUSY, "disk-in-use", "the guest %s has %s in two of its disks, one of which it can write", g->name, what);
 	if (holder->thing->kind == CLAIM_MAC)
 		return err_set(e, EADDRINUSE, "mac-in-use", "the MAC address %s belongs to the guest %s", what, holder->guest->name);
 	if (holder->mode == CLAIM_WRITE)
@@ -72,15 +74,24 @@ static int refuse(const struct claim *holder, const char *what, struct err *e)
 		what, holder->guest->name);
 }
 
-static int check(uint64_t a, uint64_t b, enum claim_kind kind, const struct guest *g, enum claim_mode mode, bool part,
+/* own: g's other disks can be in the way as well. */
+static int check(uint64_t a, uint64_t b, const struct claim_key *of, const struct guest *g, enum claim_mode mode, bool part, bool own,
 	const char *what, struct err *e)
 {
-	struct thing key = { .kind = kind, .a = a, .b = b }, **t = tfind(&key, &things, compare);
+	struct thing key = { .kind = of->kind, .a = a, .b = b }, **t = tfind(&key, &things, compare);
 
+	own &= of->kind == CLAIM_DISK;
 	for (struct claim *c = t ? (*t)->holders : NULL; c; c = c->next_holder)
-		if (!(part && c->part) && !agree(mode, c->mode) && c->guest != g)
-			return refuse(c, what, e);
+		if (!(part && c->part) && !agree(mode, c->mode) && (c->guest != g || (own && c->device != of->device)))
+			return refuse(c, g, what, e);
 	return 0;
+}
+
+static int check_all(const struct guest *g, const struct claim_key *key, enum claim_mode mode, bool own, const char *what, struct err *e)
+{
+	int rc = check(key->a, key->b, key, g, mode, false, own, what, e);
+
+	return rc || !key->whole ? rc : check(key->whole, 0, key, g, mode, true, own, what, e);
 }
 
 static int add(uint64_t a, uint64_t b, const struct claim_key *key, struct guest *g, enum claim_mode mode, bool part)
@@ -116,14 +127,12 @@ none:
 
 int claims_check(const struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
 {
-	int rc = check(key->a, key->b, key->kind, g, mode, false, what, e);
-
-	return rc || !key->whole ? rc : check(key->whole, 0, key->kind, g, mode, true, what, e);
+	return check_all(g, key, mode, false, what, e);
 }
 
 int claims_add(struct guest *g, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e)
 {
-	int rc = claims_check(g, key, mode, what, e);
+	int rc = check_all(g, key, mode, true, what, e);
 
 	if (rc)
 		return rc;

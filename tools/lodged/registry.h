@@ -97,8 +97,9 @@ unsigned long registry_serial(void);
 bool registry_wait(unsigned long *seen, const struct timespec *deadline);
 
 /*
- * Claims go with the guest. "disk-in-use", "mac-in-use": says who; what: the path or address as the user wrote it. What g itself
- * has is not in its way. claim: if it is free, g has it from now on; otherwise it is only a question, and g may be NULL.
+ * Claims go with the guest. "disk-in-use", "mac-in-use": says who; what: the path or address as the user wrote it. claim: if it is
+ * free, g has it from now on, which another disk of its own can stand in the way of; otherwise it is only a question, in whose way is
+ * nothing that g has, and g may be NULL.
  */
 int registry_claim(struct guest *g, bool claim, const struct claim_key *key, enum claim_mode mode, const char *what, struct err *e);
 void registry_unclaim(struct guest *g);
