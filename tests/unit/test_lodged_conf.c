@@ -32,6 +32,7 @@ TEST(defaults)
 	CHECK_STR(c.bridge, "lodge0");
 	CHECK_EQ(c.prefix, 22);
 	CHECK_STR(c.dump_folder, "/var/lib/lodge/dump");
+	CHECK_STR(c.image_folders, "/var/lib/lodge/images");
 	CHECK(!c.dump_for_crash);
 	CHECK_EQ(c.dom0_min_kib, CONF_DOM0_MIN_AUTO);
 }
@@ -51,6 +52,8 @@ TEST(all_settings)
 	CHECK_EQ(parse(&c, "dump_folder = /srv/cores\ndump_for = crash", &e), 0);
 	CHECK_STR(c.dump_folder, "/srv/cores");
 	CHECK(c.dump_for_crash);
+	CHECK_EQ(parse(&c, "image_folders = /srv/a b:/srv/c", &e), 0);
+	CHECK_STR(c.image_folders, "/var/lib/lodge/images:/srv/a b:/srv/c");
 	CHECK_EQ(parse(&c, "dump_for = gdb", &e), 0);
 	CHECK(!c.dump_for_crash);
 	CHECK_EQ(parse(&c, "persistent_grants = yes", &e), 0);
@@ -75,7 +78,7 @@ TEST(wrong_settings)
 		"network=10.0.0.1", "network=10.0.0.1/8", "network=10.0.0.1/33", "network=x/22", "network=10.0.0.255/24", "network=10.0.0.1/2x",
 		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "persistent_grants=2", "dump_folder=cores", "dump_for=lldb", "dom0_min_memory=127", "dom0_min_memory=100m", "dom0_min_memory=", "dom0_min_memory=lots", "dom0_min_memory=0",
 		"dom0_min_memory=1g2", "domain=-x", "domain=a b", "resolv_conf=etc",
-		"unknown=1", "no equals sign",
+		"image_folders=srv", "image_folders=/srv:", "image_folders=", "unknown=1", "no equals sign",
 	};
 	struct conf c;
 	struct err e;

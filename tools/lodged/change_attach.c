@@ -184,7 +184,7 @@ static void drop_unwritten(struct attach *a)
 
 	for (size_t i = 0; i < a->one.ndisks && a->dev.disks; i++) {
 		devices_tag(tag, a->g->uuid_text, a->one.disks[i].vdev);
-		block_detach(a->dev.disks[i], tag);
+		devices_let_go(a->dev.disks[i], tag);
 	}
 	for (size_t i = 0; i < a->one.nnics; i++)
 		if (nic_is_default(&a->one.nics[i]))

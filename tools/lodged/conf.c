@@ -23,6 +23,7 @@ void conf_defaults(struct conf *c)
 		.domain = "lodge.internal",
 		.nat = true,
 		.dump_folder = "/var/lib/lodge/dump",
+		.image_folders = "/var/lib/lodge/images",
 		.resolv_conf = "/etc/resolv.conf"};
 }
 
@@ -108,6 +109,20 @@ static int set_dump_folder(struct conf *c, const char *v)
 	return 0;
 }
 
+/* The defaults stay as well. */
+static int set_image_folders(struct conf *c, const char *v)
+{
+	size_t have = strlen(c->image_folders);
+
+	for (const char *at = v; at; at = strchr(at, ':')) {
+		at += at != v;
+		if (*at != '/')
+			return -EINVAL;
+	}
+	return (size_t)snprintf(c->image_folders + have, sizeof(c->image_folders) - have, ":%s", v) < sizeof(c->image_folders) - have ? 0
+		: -EINVAL;
+}
+
 static int set_dump_for(struct conf *c, const char *v)
 {
 	c->dump_for_crash = !strcmp(v, "crash");
@@ -140,6 +155,7 @@ static const struct setting {
 	{ "dom0_min_memory", set_dom0_min, "auto, off, or a size of at least 128 MiB (in MiB, or with a unit: 512, 512m, 2g)" },
 	{ "dump_folder", set_dump_folder, "an absolute path" },
 	{ "dump_for", set_dump_for, "gdb or crash" },
+	{ "image_folders", set_image_folders, "absolute paths with ':' between them" },
 	{ "nat", set_nat, "yes or no" },
 	{ "persistent_grants", set_persistent_grants, "yes or no" },
 	{ "resolv_conf", set_resolv, "an absolute path, or off" },

@@ -3,7 +3,7 @@
  * From a definition to a running guest.
  *
  * The order decides what a manager that was killed finds: first the record in the store (state "building"), then whatever
- * needs undoing — loop devices with the guest's tag, a domain with the guest's UUID, nodes —, last the state "running". Until
+ * needs undoing — block devices and processes with the guest's tag, a domain with the guest's UUID, nodes —, last the state "running". Until
  * then, the next manager takes all of it down.
  */
 #include <errno.h>

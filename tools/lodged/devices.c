@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Disks and networks of one guest, when it comes. */
 #include <errno.h>
+#include <lib/image_server.h>
 #include <lib/network.h>
 #include <lodged/devices.h>
 #include <lodged/hub.h>
+#include <lodged/images.h>
 #include <lodged/lan.h>
 #include <lodged/nodes.h>
 #include <lodged/script.h>
@@ -43,9 +45,13 @@ static int check_disk_kind(const struct disk *d, struct err *e)
 			e, EINVAL, "bad-disk", "there is no disk name `%s`: expected one like xvda, xvdb1, sda or hdc", d->vdev);
 	if (d->format == DISK_EMPTY || !d->target)
 		return d->cdrom ? 0 : err_set(e, EINVAL, "bad-disk", "the disk %s has no image", d->vdev);
-	if (d->format != DISK_RAW)
-		return err_set(e, EOPNOTSUPP, "not-supported", "the image %s is %s, which is not supported yet; convert it with "
-			       "`qemu-img convert -O raw %s NEW`", d->target, disk_format_name(d->format), d->target);
+	if (d->format == DISK_RAW || (d->format == DISK_QCOW2 && d->script))
+		return 0;
+	if (d->format != DISK_QCOW2)
+		return err_set(e, EOPNOTSUPP, "not-supported", "the image %s is %s, which is not supported; convert it with "
+			       "`qemu-img convert -O qcow2 %s NEW`", d->target, disk_format_name(d->format), d->target);
+	if (d->shared && !d->readonly)
+		return err_set(e, EINVAL, "bad-disk", "the image %s is qcow2, which several cannot write at a time: it cannot be shared (w!)", d->target);
 	return 0;
 }
 
@@ -54,10 +60,47 @@ static enum claim_mode disk_mode(const struct disk *d)
 	return d->readonly ? CLAIM_READ : d->shared ? CLAIM_SHARED : CLAIM_WRITE;
 }
 
+static int claim_layers(struct guest *g, bool claim, const struct disk *d, const struct image *im, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < im->n && !rc; i++) {
+		struct claim_key key = claim_disk_key(&im->layers[i].id, definition_vdev_number(d->vdev));
+
+		rc = registry_claim(g, claim, &key, i ? CLAIM_READ : disk_mode(d), im->layers[i].path, e);
+	}
+	return rc;
+}
+
+int devices_claim_disk(struct guest *g, bool claim, const struct disk *d, struct err *e)
+{
+	struct image im;
+	int rc;
+
+	if (!d->target || d->script)
+		return 0;
+	rc = image_read(d->target, d->format, &im, e);
+	/* What was found of it, also when that is not all. */
+	if (!rc || im.n)
+		rc = claim_layers(g, claim, d, &im, e);
+	image_free(&im);
+	return rc;
+}
+
+static int check_layer(struct check *c, const struct disk *d, const struct image_layer *l, bool backing, struct err *e)
+{
+	bool readonly = d->readonly || backing;
+	int rc = 0;
+
+	/* A shared disk may be in use by whomever; one of a guest that runs is, by itself. */
+	if (!d->shared && !(c->g && !c->claim))
+		rc = block_check_free(l->path, &l->id, !readonly, e);
+	return rc ? rc : block_check_open(l->path, &l->id, readonly, e);
+}
+
 static int check_disk(struct check *c, const struct disk *d, struct err *e)
 {
-	struct claim_key key;
-	struct block_id id;
+	struct image im = { .n = 0 };
 	char path[512];
 	int rc = check_disk_kind(d, e);
 
@@ -68,15 +111,18 @@ static int check_disk(struct check *c, const struct disk *d, struct err *e)
 		return script_find(d->script, path, sizeof(path), e);
 	if (access("/sys/bus/xen-backend/drivers/vbd", F_OK))
 		return err_set(e, ENODEV, "no-disk", "the kernel has no disk backend: `modprobe xen-blkback`");
-	rc = block_identify(d->target, &id, e);
-	if (rc)
-		return rc;
-	key = claim_disk_key(&id, definition_vdev_number(d->vdev));
-	rc = registry_claim(c->g, c->claim, &key, disk_mode(d), d->target, e);
-	/* A shared disk may be in use by whomever; one of a guest that runs is, by itself. */
-	if (!rc && !d->shared && !(c->g && !c->claim))
-		rc = block_check_free(d->target, &id, !d->readonly, e);
-	return rc ? rc : block_check_open(d->target, &id, d->readonly, e);
+	rc = d->format == DISK_QCOW2 ? image_check_programs(e) : 0;
+	if (!rc)
+		rc = image_read(d->target, d->format, &im, e);
+	if (!rc)
+		rc = claim_layers(c->g, c->claim, d, &im, e);
+	for (size_t i = 0; i < im.n && !rc; i++)
+		rc = check_layer(c, d, &im.layers[i], i > 0, e);
+	/* What only QEMU finds in it is found when it is attached, if that follows. A guest that runs may have it open for writing. */
+	if (!rc && d->format == DISK_QCOW2 && !c->claim && (!c->g || d->cdrom))
+		rc = image_try(&im, e);
+	image_free(&im);
+	return rc;
 }
 
 static int check_nic(struct check *c, size_t i, struct err *e)
@@ -149,14 +195,33 @@ void devices_tag(char tag[BLOCK_TAG_MAX], const char *uuid, const char *vdev)
 static int attach_disk(const struct disk *d, const char *uuid, dev_t *dev, struct err *e)
 {
 	char tag[BLOCK_TAG_MAX];
-	struct block_id id;
+	struct image im;
 	int rc;
 
 	if (!d->target || d->script)
 		return 0;
 	devices_tag(tag, uuid, d->vdev);
-	rc = block_identify(d->target, &id, e);
-	return rc ? rc : block_attach(d->target, &id, d->readonly, tag, dev, e);
+	rc = image_read(d->target, d->format, &im, e);
+	if (!rc && d->format == DISK_QCOW2) {
+		images_watch();
+		rc = image_attach(&im, d->readonly, tag, dev, e);
+	} else if (!rc) {
+		rc = block_attach(d->target, &im.layers[0].id, d->readonly, tag, dev, e);
+	}
+	image_free(&im);
+	return rc;
+}
+
+void devices_let_go(dev_t dev, const char *tag)
+{
+	block_detach(dev, tag);
+	image_detach(dev, tag);
+}
+
+void devices_sweep(bool (*keep)(const char *tag, void *ctx), void *ctx)
+{
+	block_sweep(keep, ctx);
+	image_sweep(keep, ctx);
 }
 
 int devices_attach(const struct definition *d, const char *uuid, struct devices *out, struct err *e)

@@ -18,6 +18,12 @@ typedef bool problem_fn(const struct err *e, void *ctx);
  */
 void devices_check(const struct definition *d, struct guest *g, bool claim, problem_fn *fn, void *ctx);
 
+/*
+ * Whom a disk belongs to: each file that its image consists of is claimed, the image as the guest is to have it, what it lies upon
+ * for reading. A script's disk has none.
+ */
+int devices_claim_disk(struct guest *g, bool claim, const struct disk *d, struct err *e);
+
 /* Per device of the definition. */
 struct devices {
 	dev_t *disks;
@@ -48,7 +54,10 @@ bool devices_wait_gone(struct hub_wait *w, int milliseconds);
 /* The state of "vbd-3-51712" as the kernel's backend has it itself, whatever the store says; 0: there is none. */
 unsigned int devices_backend_state(const char *device);
 
-/* "lodge:UUID:VDEV" of our loop devices. */
+/* "lodge:UUID:VDEV" of our loop devices, and of network block devices. */
 void devices_tag(char tag[BLOCK_TAG_MAX], const char *uuid, const char *vdev);
+/* As block_detach() and block_sweep(), whatever is in the device. */
+void devices_let_go(dev_t dev, const char *tag);
+void devices_sweep(bool (*keep)(const char *tag, void *ctx), void *ctx);
 
 #endif

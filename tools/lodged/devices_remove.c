@@ -113,7 +113,7 @@ static void finish(struct session *s, int domid, const char *uuid, struct device
 		run_script(s, domid, d);
 	if (d->dev && d->vdev) {
 		devices_tag(tag, uuid, d->vdev);
-		block_detach(d->dev, tag);
+		devices_let_go(d->dev, tag);
 	}
 	free(d->script);
 	free(d->vdev);
@@ -168,7 +168,7 @@ void devices_remove(struct session *s, int domid, const char *uuid, const struct
 	for (size_t i = 0, want = 0; d && i < d->ndisks; i++) {
 		want += d->disks[i].target && !d->disks[i].script;
 		if (want > vbds) {
-			block_sweep(not_of_guest, &r);
+			devices_sweep(not_of_guest, &r);
 			break;
 		}
 	}

@@ -3,7 +3,8 @@
  * lodged: the manager of guests.
  *
  * Threads, each of which waits for one thing: the main one for connections, one for each of these for requests, one for the
- * ends of domains and two that act on them, one for the kernel's devices, one for the default network. What they share is the
+ * ends of domains and two that act on them, one for the kernel's devices, one for the default network, one
+ * for the servers of images. What they share is the
  * registry (registry.c). Nothing that matters lives in this process alone: it may be killed at any moment, and recover() sorts
  * out what it was in the middle of.
  */
@@ -11,9 +12,11 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <lib/api.h>
+#include <lib/image.h>
 #include <lodged/conf.h>
 #include <lodged/dom0.h>
 #include <lodged/dump.h>
+#include <lodged/images.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
 #include <lodged/log.h>
@@ -41,6 +44,10 @@ static void load_modules(void)
 {
 	static const char *const modules[] = { "xen-blkback", "xen-netback", "loop", "bridge" };
 
+	/* Devices are made when they are needed, and what guests have in them for partitions is not Domain 0's to look at. */
+	static const char *const nbd[] = { "modprobe", "-q", "nbd", "nbds_max=0", "max_part=0", NULL };
+
+	spawn_run(nbd, NULL, NULL, NULL, 30);
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
 		const char *argv[] = { "modprobe", "-q", modules[i], NULL };
 
@@ -132,6 +139,7 @@ int main(int argc, char **argv)
 	if (dom0_init(&conf, &hv, &e))
 		return fail(&e);
 	dump_init(&conf);
+	image_allow_folders(conf.image_folders);
 	lan_start(&conf);
 	/*
 	 * Clients can connect already, and are answered once it is known what there is. To take down a device, one has to hear
@@ -140,6 +148,7 @@ int main(int argc, char **argv)
 	if (vif_start(&e) || recover(&s, &e) || life_start(&e))
 		return fail(&e);
 	session_close(&s);
+	images_watch();
 	log_line("lodged " LODGE_VERSION " is ready");
 	server_run(fd);
 	return 0;

@@ -44,18 +44,12 @@ static bool exists(const struct domains *ds, int domid)
 static void claim_all(struct guest *g, const struct definition *d)
 {
 	struct claim_key key;
-	struct block_id id;
 	uint8_t mac[6];
 	struct err e;
 
-	for (size_t i = 0; i < d->ndisks; i++) {
-		const struct disk *disk = &d->disks[i];
-
-		if (!disk->target || disk->script || block_identify(disk->target, &id, &e))
-			continue;
-		key = claim_disk_key(&id, definition_vdev_number(disk->vdev));
-		registry_claim(g, true, &key, disk->readonly ? CLAIM_READ : disk->shared ? CLAIM_SHARED : CLAIM_WRITE, disk->target, &e);
-	}
+	for (size_t i = 0; i < d->ndisks; i++)
+		if (devices_claim_disk(g, true, &d->disks[i], &e))
+			log_err(g->name, &e);
 	for (size_t i = 0; i < d->nnics; i++) {
 		if (net_parse_mac(d->nics[i].mac, mac))
 			continue;
@@ -151,8 +145,8 @@ static void remove_vms(struct session *s, const struct domains *ds, char **vms)
 	free(vms);
 }
 
-/* A loop device "lodge:UUID:VDEV" whose guest runs and has the disk: one that was about to be attached is not in its nodes. */
-static bool keep_loop(const char *tag, void *ctx)
+/* A device "lodge:UUID:VDEV" whose guest runs and has the disk: one that was about to be attached is not in its nodes. */
+static bool keep_disk(const char *tag, void *ctx)
 {
 	struct session *s = ctx;
 	char text[UUID_TEXT], *physical = NULL;
@@ -200,7 +194,7 @@ int recover(struct session *s, struct err *e)
 		remove_orphans(s, &ds, vbds);
 		remove_orphans(s, &ds, vifs);
 		remove_vms(s, &ds, vms);
-		block_sweep(keep_loop, s);
+		devices_sweep(keep_disk, s);
 		lan_sweep(keep_mac, NULL);
 		dump_recover(s);
 		memory_recover(s);
