@@ -71,6 +71,21 @@ def disks(b):
     b.run('block-detach', '--force', 'web1', '51728', out='')
     b.asked(('block_detach', {'guest': 'web1', 'vdev': '51728', 'force': True}))
 
+    b.manager.methods['cd_insert'] = {**DISK, 'vdev': 'xvdc', 'target': '/x.iso'}
+    for words, wanted in ((('xvdc', '/x.iso'), {'vdev': 'xvdc', 'target': '/x.iso', 'format': 'raw'}), (('51744', 'file:/x,y.iso'), {'vdev': '51744', 'target': '/x,y.iso', 'format': 'raw'}),
+                          (('xvdc', 'qcow2:/x.qcow2'), {'vdev': 'xvdc', 'target': '/x.qcow2', 'format': 'qcow2'})):
+        b.run('cd-insert', 'web1', *words, out='web1 has /x.iso in its drive xvdc\n')
+        b.asked(('cd_insert', {'guest': 'web1', 'disk': {**wanted, 'readonly': True, 'cdrom': True}}))
+    b.run('cd-insert', 'web1', 'xvdc', 'x.iso')
+    equal(b.manager.requests[0][1]['disk']['target'], str(b.folder / 'x.iso'))
+    for words in ('cd0', '/x.iso'), ('xvdc,access=w', '/x.iso'), ('xvdc', ''):
+        b.run('cd-insert', 'web1', *words, status=2, err=re.compile('^lodge cd-insert: .*expected .*\n$'))
+    b.manager.methods['cd_eject'] = {}
+    b.run('cd-eject', 'web1', 'xvdc', out='')
+    b.asked(('cd_eject', {'guest': 'web1', 'vdev': 'xvdc', 'force': False}))
+    b.run('cd-eject', '-f', 'web1', 'xvdc', out='')
+    b.asked(('cd_eject', {'guest': 'web1', 'vdev': 'xvdc', 'force': True}))
+
     empty = {k: v for k, v in DISK.items() if k not in ('event_channel', 'ring_ref')}
     def listed(params):
         return {'domid': b.find(params)[0]['domid'], 'name': 'web1', 'disks': [DISK, {**empty, 'target': 'a\x1b[2J'}]}

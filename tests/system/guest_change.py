@@ -375,3 +375,69 @@ def manager_killed(t):
 def store_killed(t):
     """SIGKILL to the store while devices come and go."""
     kill_in_between(t, 'stored', 8, 40000)
+
+
+@test(timeout=900, long=True)
+def cd(t):
+    """A CD drive that is empty at first: media come, change and go, whatever dies; the drive stays."""
+    m = boot(t)
+    m.sh('''mkdir /srv; cd /srv; for i in one two; do dd if=/dev/urandom of=$i.iso bs=2k count=500 2>/dev/null; done
+        dd if=/dev/zero of=fs.iso bs=1M count=4 2>/dev/null; mke2fs -F fs.iso >/dev/null 2>&1; qemu-img convert -O qcow2 two.iso two.qcow2''')
+    one, two = (m.sh(f'sha256sum </srv/{name}.iso').split()[0] for name in ('one', 'two'))
+    create(m, 'g', disk=[',,xvdc:cdrom,r', 'file:/srv/one.iso,xvdd:cdrom,r', '/srv/fs.iso,raw,xvde,rw'])
+    check_equal(disks_in_store(m, 'g'), ['51760', '51776'], 'an empty drive is no device')
+    check_equal(in_guest(m, 'g', 'test ! -b /dev/xvdc && cat /sys/block/xvdd/ro && sha256sum </dev/xvdd').split()[:2], ['1', one], 'what the guest has')
+    check_equal(lodge(m, 'cd-insert', 'g', 'xvdc', '/srv/one.iso').strip(), 'g has /srv/one.iso in its drive xvdc', 'cd-insert')
+    read = 'until [ -b /dev/xvdc ]; do usleep 100000; done; sha256sum </dev/xvdc'
+    check_equal(in_guest(m, 'g', read).split()[0], one, 'the first medium')
+    # Another one in its place, of another size and format.
+    m.sh('cd /srv && lodge cd-insert g xvdc qcow2:two.qcow2')
+    check_equal(in_guest(m, 'g', read).split()[0], two, 'the second medium')
+    check_equal([(d['vdev'], d['target'], d['format']) for d in config(m, 'g')['disks'][:1]], [('xvdc', '/srv/two.qcow2', 'qcow2')], 'running definition')
+
+    # What is wrong changes nothing.
+    refused(m, 'cd-insert', 'g', 'xvdc', '/srv/none.iso', says=('/srv/none.iso', 'does not exist'))
+    refused(m, 'cd-insert', 'g', 'xvdc', '/srv/fs.iso', says=('/srv/fs.iso already', 'xvde'))
+    m.sh("cd /srv; qemu-img create -q -f qcow2 bad.qcow2 1M; printf '\\377\\377' | dd of=bad.qcow2 bs=1 seek=40 conv=notrunc 2>/dev/null")
+    refused(m, 'cd-insert', 'g', 'xvdc', 'qcow2:/srv/bad.qcow2', says=('/srv/bad.qcow2', 'L1 table'))
+    refused(m, 'cd-insert', 'g', 'xvde', '/srv/one.iso', says=('xvde', 'no CD drive', 'block-attach'))
+    refused(m, 'cd-eject', 'g', 'xvde', says=('xvde', 'no CD drive'))
+    refused(m, 'cd-eject', 'g', 'xvdz', says=('no disk',))
+    refused(m, 'cd-eject', 'g', 'cd0', says=('cd0',))
+    refused(m, 'cd-insert', 'g', 'cd0', '/srv/one.iso', says=('cd0',), status=USAGE)
+    refused(m, 'cd-insert', 'g', 'xvdc', '', says=('name of a file',), status=USAGE)
+    lodge(m, 'pause', 'g')
+    refused(m, 'cd-eject', 'g', 'xvdc', says=('paused', '--force'))
+    lodge(m, 'unpause', 'g')
+    check_equal(in_guest(m, 'g', read).split()[0], two, 'the second medium')
+
+    # It stays over a restart of the guest, and so does an empty drive.
+    rebooted(m, 'g')
+    check_equal(in_guest(m, 'g', read).split()[0], two, 'the second medium, after a restart')
+    lodge(m, 'cd-eject', 'g', 'xvdc')
+    lodge(m, 'cd-eject', 'g', 'xvdc')
+    in_guest(m, 'g', 'while [ -b /dev/xvdc ]; do usleep 100000; done')
+    check_equal(m.sh('qemu-img info /srv/two.qcow2 >/dev/null; cat /sys/block/nbd*/backend 2>/dev/null || true').strip(), '', 'devices')
+    rebooted(m, 'g')
+    check_equal(disks_in_store(m, 'g'), ['51760', '51776'], 'an empty drive after a restart')
+    m.sh('lodge config g >/tmp/again; lodge create --dry-run /tmp/again name=h uuid=5a7fa3a4-8a91-4d09-9a53-6e4b0fd08a11 disk=[\\",,xvdc:cdrom,r\\"] vif=[]')
+    check_equal(config(m, 'g')['disks'][0], {'vdev': 'xvdc', 'format': 'empty', 'readonly': True, 'cdrom': True}, 'an empty drive in the definition')
+    # The manager is killed in between: the drive is there, full or empty.
+    for i in range(4):
+        m.sh(f"""(lodge cd-insert g xvdc /srv/one.iso; lodge cd-insert g xvdc /srv/two.iso; lodge cd-eject g xvdc) >/dev/null 2>&1 &
+            usleep {i * 300000}; kill -9 $(pidof lodged); wait; until lodge list >/dev/null 2>&1; do usleep 100000; done""")
+        drive = config(m, 'g')['disks'][0]
+        check_equal((drive['vdev'], '51744' in disks_in_store(m, 'g')), ('xvdc', 'target' in drive), 'the drive')
+    lodge(m, 'cd-insert', 'g', 'xvdc', '/srv/two.iso')
+    check_equal(in_guest(m, 'g', read).split()[0], two, 'what was inserted in the end')
+    # A drive can come and go as a whole.
+    lodge(m, 'block-attach', 'g', ',,xvdf,cdrom')
+    lodge(m, 'cd-insert', 'g', 'xvdf', '/srv/one.iso')
+    lodge(m, 'block-detach', 'g', 'xvdf')
+    lodge(m, 'block-attach', 'g', ',,xvdf,cdrom')
+    lodge(m, 'block-detach', 'g', 'xvdf')
+    check_equal([d['vdev'] for d in config(m, 'g')['disks']], ['xvdc', 'xvdd', 'xvde'], 'disks in the end')
+    check(not oops(m.sh(f'cat {console_log("g")}')), 'the guest complained')
+    lodge(m, 'destroy', 'g')
+    check_equal(m.sh('losetup -a; cat /sys/block/nbd*/backend 2>/dev/null || true').strip(), '', 'devices left over')
+    check_sound(t, m)

@@ -61,6 +61,13 @@ void definition_remove_disk(struct definition *d, size_t i)
 	memmove(&d->disks[i], &d->disks[i + 1], (--d->ndisks - i) * sizeof(*d->disks));
 }
 
+void definition_empty_drive(struct definition *d, size_t i)
+{
+	free(d->disks[i].target);
+	d->disks[i].target = NULL;
+	d->disks[i].format = DISK_EMPTY;
+}
+
 const struct nic *definition_default_nic(const struct definition *d)
 {
 	for (size_t i = 0; i < d->nnics; i++)

@@ -119,6 +119,8 @@ int definition_from_json(const json_t *json, struct definition **out, struct err
 /* Take item i out of its list. */
 void definition_remove_disk(struct definition *d, size_t i);
 void definition_remove_nic(struct definition *d, size_t i);
+/* Take the medium out of disk i, a CD drive, which stays. */
+void definition_empty_drive(struct definition *d, size_t i);
 /* The interface is in the default network, which the manager keeps. */
 static inline bool nic_is_default(const struct nic *n) { return !n->bridge && !n->script; }
 /* The first such; NULL: none. The default network knows the guest's name by it alone. */

@@ -46,13 +46,13 @@ _lodge()
 			_lodge_words "$(_lodge_definitions)"
 			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
 		fi ;;
-	block-attach)
+	block-attach | cd-insert)
 		if [[ -z $guest ]]; then
 			_lodge_words "$(_lodge_guests)"
 		else
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi ;;
-	block-detach)
+	block-detach | cd-eject)
 		if [[ -z $guest ]]; then
 			_lodge_words "$(_lodge_guests)"
 		else

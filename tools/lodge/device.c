@@ -93,6 +93,37 @@ enum status run_block_detach(const struct args *a)
 	return detach(a, "block_detach", "vdev");
 }
 
+enum status run_cd_eject(const struct args *a)
+{
+	return detach(a, "cd_eject", "vdev");
+}
+
+enum status run_cd_insert(const struct args *a)
+{
+	json_t *disk = NULL, *answer;
+	char *text = NULL;
+	struct err e;
+	int rc;
+
+	if (strchr(a->operands[1], ',') || definition_vdev_number(a->operands[1]) < 0)
+		return usage_error(a->verb, "found \"%.60s\", expected the name of a drive, such as xvdc", a->operands[1]);
+	if (!*a->operands[2])
+		return usage_error(a->verb, "expected the name of a file");
+	rc = asprintf(&text, "devtype=cdrom,vdev=%s,target=%s", a->operands[1], a->operands[2]) < 0
+		     ? err_set(&e, ENOMEM, "no-memory", "out of memory") : definition_disk_item(text, warn, NULL, &disk, &e);
+	free(text);
+	if (rc)
+		return say_error(NULL, &e);
+	json_object_del(disk, "line");
+	if (manager_call("cd_insert", json_pack("{s:s, s:o}", "guest", a->operands[0], "disk", disk), &answer, &e))
+		return say_error(a->operands[0], &e);
+	if (a->json)
+		return print_json(answer);
+	say("%s has %s in its drive %s", a->operands[0], string_of(answer, "target"), string_of(answer, "vdev"));
+	json_decref(answer);
+	return OK;
+}
+
 enum status run_network_detach(const struct args *a)
 {
 	return detach(a, "network_detach", "nic");

@@ -100,6 +100,8 @@ enum status run_autostop(const struct args *a);
 enum status run_block_attach(const struct args *a);
 enum status run_block_detach(const struct args *a);
 enum status run_block_list(const struct args *a);
+enum status run_cd_eject(const struct args *a);
+enum status run_cd_insert(const struct args *a);
 enum status run_config(const struct args *a);
 enum status run_console(const struct args *a);
 enum status run_create(const struct args *a);

@@ -32,6 +32,17 @@ const struct verb verbs[] = {
 		.summary = "the disks of running guests",
 		.help = "State: 4 is connected, less waits for the guest, more has closed. " GUEST,
 	}, {
+		.name = "cd-eject", .run = run_cd_eject, .operands = "GUEST DEVICE", .min = 2, .max = 2,
+		.summary = "take the medium out of a running guest's CD drive",
+		.help = "DEVICE is the drive's name in the guest, such as xvdc, or its number. It stays, and is empty. The guest is asked to let\n"
+			"go of what is in it. " GUEST,
+		.options = { { 'f', "force", NULL, "do not ask" } },
+	}, {
+		.name = "cd-insert", .run = run_cd_insert, .operands = "GUEST DEVICE FILE", .min = 3, .max = 3, .prints = true,
+		.summary = "put a medium into a running guest's CD drive",
+		.help = "DEVICE is the drive's name in the guest, such as xvdc, or its number; FILE an image or a block device (qcow2:FILE: an\n"
+			"image of that format). What is in the drive is taken out first. " GUEST,
+	}, {
 		.name = "config", .run = run_config, .operands = "GUEST", .min = 1, .max = 1, .prints = true,
 		.summary = "the definition of a guest as it runs",
 		.help = "What it was started with, and what has been changed since. It can be saved, and read by lodge create. " GUEST,

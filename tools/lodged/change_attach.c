@@ -19,6 +19,11 @@ struct attach {
 	struct devices dev; /* of `one` */
 };
 
+void change_mark(char mark[CHANGE_MARK_MAX], const char *what, const struct device_id *id)
+{
+	snprintf(mark, CHANGE_MARK_MAX, "%s %s %d%s", what, id->type, id->number, id->medium ? " cd" : "");
+}
+
 int change_find(const struct definition *d, const struct device_id *id)
 {
 	bool disk = !strcmp(id->type, "vbd");
@@ -36,6 +41,15 @@ int change_need(const struct guest *g, const struct definition *d, const struct 
 
 	return i >= 0 ? i : err_set(e, ENOENT, "no-device", "the guest %s has no %s %d (`lodge %s-list %s` shows what it has)", g->name,
 		disk ? "disk" : "network interface", id->number, disk ? "block" : "network", g->name);
+}
+
+int change_need_drive(const struct guest *g, const struct definition *d, const struct device_id *id, struct err *e)
+{
+	int i = change_need(g, d, id, e);
+
+	return i < 0 || d->disks[i].cdrom ? i : err_set(e, EINVAL, "no-drive",
+		"%s of the guest %s is no CD drive (devtype=cdrom in its definition): `lodge block-detach` and `lodge block-attach` change disks",
+		d->disks[i].vdev, g->name);
 }
 
 int change_possible(struct session *s, const struct guest *g, xen_domctl_getdomaininfo_t *info, struct err *e)
@@ -63,7 +77,8 @@ static int check_own_disks(const struct definition *d, const struct disk *new, s
 	for (size_t i = 0; i < d->ndisks; i++) {
 		const struct disk *k = &d->disks[i];
 
-		if (!k->target || k->script || (k->readonly && new->readonly) || (k->shared && new->shared) ||
+		/* What a drive has is on its way out. */
+		if (!k->target || k->script || definition_vdev_number(k->vdev) == definition_vdev_number(new->vdev) || (k->readonly && new->readonly) || (k->shared && new->shared) ||
 			block_identify(k->target, &other, &ignored) || other.is_file != id.is_file || other.dev != id.dev ||
 			other.ino != id.ino)
 			continue;
@@ -76,7 +91,7 @@ static int check_own_disks(const struct definition *d, const struct disk *new, s
 static int add_disk(const struct definition *d, json_t *json, const json_t *item, int *number, struct err *e)
 {
 	const char *vdev = json_string_value(json_object_get(item, "vdev"));
-	struct device_id id = { "vbd", vdev ? definition_vdev_number(vdev) : -1 };
+	struct device_id id = { .type = "vbd", .number = vdev ? definition_vdev_number(vdev) : -1 };
 	json_t *list = json_object_get(json, "disks");
 
 	*number = id.number;
@@ -88,11 +103,20 @@ static int add_disk(const struct definition *d, json_t *json, const json_t *item
 	return json_array_append(list, (json_t *)item) ? err_set(e, ENOMEM, "internal", "out of memory") : 0;
 }
 
+/* The item in place of the empty drive, or of what is in it. */
+static int fill_drive(const struct definition *d, json_t *json, const json_t *item, const struct device_id *id, struct err *e)
+{
+	json_t *list = json_object_get(json, "disks");
+	int i = change_find(d, id);
+
+	return i < 0 || json_array_set(list, (size_t)i, (json_t *)item) ? err_set(e, ENOMEM, "internal", "out of memory") : 0;
+}
+
 /* The number that is asked for, or the least that is free; where it stands in the list goes with it. */
 static int add_nic(const struct definition *d, json_t *json, const json_t *item, int *number, struct err *e)
 {
 	json_int_t wanted = json_integer_value(json_object_get(item, "devid"));
-	struct device_id id = { "vif", wanted > 0 && wanted <= NIC_DEVID_MAX ? (int)wanted : 0 };
+	struct device_id id = { .type = "vif", .number = wanted > 0 && wanted <= NIC_DEVID_MAX ? (int)wanted : 0 };
 	json_t *list = json_object_get(json, "nics"), *copy = json_copy((json_t *)item);
 	size_t at = 0;
 
@@ -119,7 +143,9 @@ static int make_definition(struct attach *a, const struct definition *d, const j
 	bool disk = !strcmp(a->id.type, "vbd");
 	int rc = json ? 0 : err_set(e, ENOMEM, "internal", "out of memory");
 
-	if (!rc)
+	if (!rc && a->id.medium)
+		rc = fill_drive(d, json, item, &a->id, e);
+	else if (!rc)
 		rc = (disk ? add_disk : add_nic)(d, json, item, &a->id.number, e);
 	if (!rc)
 		rc = definition_from_json(json, &a->with, e);
@@ -155,11 +181,11 @@ static int publish(struct attach *a, struct err *e)
 	struct nodes n = { .def = &a->one, .uuid = a->g->uuid_text, .domid = a->g->domid, .disks = a->dev.disks,
 			   .bridges = a->dev.bridges, .guarded = a->dev.guarded };
 	struct store_batch b = { 0 };
-	char mark[64];
+	char mark[CHANGE_MARK_MAX];
 	int rc = record_put_definition(&b, a->g->uuid_text, a->with);
 
 	if (!rc) {
-		snprintf(mark, sizeof(mark), "attach %s %d", a->id.type, a->id.number);
+		change_mark(mark, "attach", &a->id);
 		record_put_change(&b, a->g->uuid_text, mark);
 		nodes_put_devices(&b, &n);
 		rc = store_batch_commit(&b, a->s->store);
@@ -214,33 +240,47 @@ static int bring_up(struct attach *a, struct err *e)
 	return rc;
 }
 
-static int attach(struct attach *a, const struct definition *d, const json_t *item, struct err *e)
+static void unclaim(const struct attach *a)
+{
+	registry_unclaim_device(a->g, strcmp(a->id.type, "vbd") ? CLAIM_MAC : CLAIM_DISK, a->id.number);
+}
+
+/* As it is to be; what is wrong with it. claim: and it becomes the guest's. */
+static int prepare(struct attach *a, const struct definition *d, const json_t *item, bool claim, struct err *e)
 {
 	struct err found = { 0 };
-	bool disk = !strcmp(a->id.type, "vbd");
 	int rc = make_definition(a, d, item, e);
 
 	if (rc)
 		return rc;
 	select_one(a, d);
-	if (disk && (rc = check_own_disks(d, a->one.disks, e)))
+	if (a->one.ndisks && (rc = check_own_disks(d, a->one.disks, e)))
 		return rc;
-	devices_check(&a->one, a->g, true, first_problem, &found);
-	if (found.error) {
-		*e = found;
-		rc = -e->error;
-	} else {
-		rc = bring_up(a, e);
-		devices_free(&a->dev);
-	}
+	devices_check(&a->one, a->g, claim, first_problem, &found);
+	if (!found.error)
+		return 0;
+	*e = found;
+	if (claim)
+		unclaim(a);
+	return -e->error;
+}
+
+static int attach(struct attach *a, const struct definition *d, const json_t *item, struct err *e)
+{
+	int rc = prepare(a, d, item, true, e);
+
 	if (rc)
-		registry_unclaim_device(a->g, disk ? CLAIM_DISK : CLAIM_MAC, a->id.number);
+		return rc;
+	rc = bring_up(a, e);
+	devices_free(&a->dev);
+	if (rc)
+		unclaim(a);
 	return rc;
 }
 
 int change_attach(struct session *s, struct guest *g, const char *type, const json_t *item, struct device_id *id, struct err *e)
 {
-	struct attach a = { .s = s, .g = g, .id = { type, -1 } };
+	struct attach a = { .s = s, .g = g, .id = { type, -1, false } };
 	xen_domctl_getdomaininfo_t info;
 	struct definition *d;
 	int rc = change_begin(s, g, &info, &d, e);
@@ -255,4 +295,42 @@ int change_attach(struct session *s, struct guest *g, const char *type, const js
 	*id = a.id;
 	log_line("%s: %s %d is attached", g->name, type, a.id.number);
 	return 0;
+}
+
+/* Would it work, if the drive were empty? */
+static int check_insert(struct session *s, struct guest *g, const struct device_id *id, const json_t *item, struct err *e)
+{
+	struct attach a = { .s = s, .g = g, .id = *id };
+	xen_domctl_getdomaininfo_t info;
+	struct definition *d;
+	int rc = change_begin(s, g, &info, &d, e);
+
+	if (rc)
+		return rc;
+	rc = change_need_drive(g, d, id, e);
+	if (rc >= 0)
+		rc = prepare(&a, d, item, false, e);
+	definition_free(d);
+	definition_free(a.with);
+	return rc;
+}
+
+int change_insert(struct session *s, struct guest *g, const struct device_id *id, const json_t *item, struct err *e)
+{
+	struct attach a = { .s = s, .g = g, .id = *id };
+	struct definition *d;
+	int rc = check_insert(s, g, id, item, e);
+
+	if (!rc)
+		rc = change_detach(s, g, id, false, e);
+	if (!rc)
+		rc = session_definition(s, g, &d, e);
+	if (rc)
+		return rc;
+	rc = attach(&a, d, item, e);
+	definition_free(d);
+	definition_free(a.with);
+	if (!rc)
+		log_line("%s: vbd %d has a medium", g->name, id->number);
+	return rc;
 }

@@ -46,8 +46,12 @@ static int take_away(struct session *s, struct guest *g, const struct device_id 
 	int i = change_find(d, id), rc;
 	struct store_batch b = { 0 };
 
-	devices_remove_one(s, g->domid, g->uuid_text, id->type, id->number);
-	if (i >= 0 && disk)
+	/* An empty drive has no nodes. */
+	if (i < 0 || !disk || d->disks[i].target)
+		devices_remove_one(s, g->domid, g->uuid_text, id->type, id->number);
+	if (i >= 0 && disk && id->medium && d->disks[i].cdrom)
+		definition_empty_drive(d, (size_t)i);
+	else if (i >= 0 && disk)
 		definition_remove_disk(d, (size_t)i);
 	else if (i >= 0)
 		drop_nic(d, (size_t)i);
@@ -123,9 +127,9 @@ static int commit(struct session *s, struct store_batch *b, struct err *e)
 
 static void put_mark(struct store_batch *b, const struct guest *g, const struct device_id *id, const char *what)
 {
-	char mark[64];
+	char mark[CHANGE_MARK_MAX];
 
-	snprintf(mark, sizeof(mark), "%s %s %d", what, id->type, id->number);
+	change_mark(mark, what, id);
 	record_put_change(b, g->uuid_text, mark);
 }
 
@@ -219,14 +223,19 @@ int change_detach(struct session *s, struct guest *g, const struct device_id *id
 {
 	xen_domctl_getdomaininfo_t info;
 	struct definition *d;
-	int rc = change_begin(s, g, &info, &d, e);
+	int rc = change_begin(s, g, &info, &d, e), i;
 
 	if (rc)
 		return rc;
+	i = id->medium ? change_need_drive(g, d, id, e) : 0;
+	if (i < 0 || (id->medium && !d->disks[i].target)) {
+		definition_free(d);
+		return i < 0 ? i : 0;
+	}
 	rc = detach(s, g, id, force, info.flags & XEN_DOMINF_paused, d, e);
 	definition_free(d);
 	if (!rc)
-		log_line("%s: %s %d is detached", g->name, id->type, id->number);
+		log_line("%s: %s %d is %s", g->name, id->type, id->number, id->medium ? "empty" : "detached");
 	return rc;
 }
 
@@ -255,17 +264,18 @@ int change_undo(struct session *s, struct guest *g, const struct device_id *id, 
 
 void change_recover(struct session *s, struct guest *g, struct definition *d)
 {
-	char *text = record_change(s->store, g->uuid_text), what[8] = "", type[4] = "";
-	struct device_id id = { "vbd", 0 };
+	char *text = record_change(s->store, g->uuid_text), what[8] = "", type[4] = "", cd[4] = "";
+	struct device_id id = { "vbd", 0, false };
 	struct hub_wait w;
 	struct err e;
 	bool stays;
 	int n;
 
-	n = text ? sscanf(text, "%7s %3s %d", what, type, &id.number) : 0;
+	n = text ? sscanf(text, "%7s %3s %d %3s", what, type, &id.number, cd) : 0;
 	free(text);
-	if (n != 3)
+	if (n < 3)
 		return;
+	id.medium = !strcmp(cd, "cd");
 	if (!strcmp(type, "vif"))
 		id.type = "vif";
 	devices_begin_gone(&w, g->domid, id.type, id.number);

@@ -188,20 +188,54 @@ static int detach(struct session *s, struct target *t, const struct device_id *i
 	return change_detach(s, t->g, id, json_is_true(json_object_get(params, "force")), e);
 }
 
-int method_block_detach(struct session *s, const json_t *params, json_t **result, struct err *e)
+static int find_disk(const char *vdev, bool medium, struct device_id *id, struct err *e)
 {
-	const char *vdev = json_string_value(json_object_get(params, "vdev"));
-	struct device_id id = { "vbd", definition_vdev_number(vdev) };
-	struct target t;
-	int rc;
+	*id = (struct device_id){ "vbd", vdev ? definition_vdev_number(vdev) : -1, medium };
+	return id->number >= 0 ? 0 : err_set(e, EINVAL, "bad-disk", "there is no disk name `%.60s`: expected one like xvda, xvdb1, sda or hdc",
+		vdev ? vdev : "");
+}
 
-	if (id.number < 0)
-		return err_set(
-			e, EINVAL, "bad-disk", "there is no disk name `%.60s`: expected one like xvda, xvdb1, sda or hdc", vdev);
-	rc = lock_guest(s, params, &t, e);
+static int detach_disk(struct session *s, const json_t *params, bool medium, struct err *e)
+{
+	struct device_id id;
+	struct target t;
+	int rc = find_disk(json_string_value(json_object_get(params, "vdev")), medium, &id, e);
+
+	if (!rc)
+		rc = lock_guest(s, params, &t, e);
 	if (rc)
 		return rc;
 	rc = detach(s, &t, &id, params, e);
+	target_put(&t);
+	return rc;
+}
+
+int method_block_detach(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	return detach_disk(s, params, false, e);
+}
+
+int method_cd_eject(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	return detach_disk(s, params, true, e);
+}
+
+int method_cd_insert(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	const json_t *disk = json_object_get(params, "disk");
+	struct device_id id;
+	struct target t;
+	int rc = find_disk(json_string_value(json_object_get(disk, "vdev")), true, &id, e);
+
+	if (!rc && (!json_is_true(json_object_get(disk, "cdrom")) || !json_object_get(disk, "target")))
+		rc = err_set(e, EINVAL, "bad-request", "cd_insert: the disk is no CD (cdrom: true), or has no target");
+	if (!rc)
+		rc = lock_guest(s, params, &t, e);
+	if (rc)
+		return rc;
+	rc = change_insert(s, t.g, &id, disk, e);
+	if (!rc)
+		*result = disk_json(&(struct device){ s, t.g->domid, id.number, "vbd" });
 	target_put(&t);
 	return rc;
 }
@@ -239,7 +273,7 @@ static int find_nic(struct session *s, const struct guest *g, const json_t *v, s
 
 int method_network_detach(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	struct device_id id = { "vif", 0 };
+	struct device_id id = { .type = "vif" };
 	struct target t;
 	int rc = lock_guest(s, params, &t, e);
 
@@ -287,7 +321,7 @@ int method_network_rate(struct session *s, const json_t *params, json_t **result
 {
 	json_int_t bytes = json_integer_value(json_object_get(params, "rate_bytes"));
 	json_int_t interval_us = json_integer_value(json_object_get(params, "rate_interval_us"));
-	struct device_id id = { "vif", 0 };
+	struct device_id id = { .type = "vif" };
 	xen_domctl_getdomaininfo_t info;
 	struct target t;
 	int rc;

@@ -24,6 +24,8 @@ const struct method methods[] = {
 	{ "block_list", method_block_list, "!guest:any" },
 	{ "block_attach", method_block_attach, "!guest:any !disk:object" },
 	{ "block_detach", method_block_detach, "!guest:any !vdev:string force:bool" },
+	{ "cd_insert", method_cd_insert, "!guest:any !disk:object" },
+	{ "cd_eject", method_cd_eject, "!guest:any !vdev:string force:bool" },
 	{ "network_list", method_network_list, "!guest:any" },
 	{ "network_attach", method_network_attach, "!guest:any !nic:object" },
 	{ "network_detach", method_network_detach, "!guest:any !nic:any force:bool" },

@@ -18,7 +18,7 @@ method_fn method_stats;
 /* method_change.c */
 method_fn method_vcpu_set, method_vcpu_pin, method_mem_set, method_mem_max;
 /* method_device.c */
-method_fn method_block_list, method_block_attach, method_block_detach, method_network_list, method_network_attach, method_network_detach,
+method_fn method_block_list, method_block_attach, method_block_detach, method_cd_insert, method_cd_eject, method_network_list, method_network_attach, method_network_detach,
 	method_network_rate;
 /* method_machine.c */
 method_fn method_version, method_dmesg, method_debug_keys;
