@@ -3,7 +3,7 @@
  * lodged: the manager of guests.
  *
  * Threads, each of which waits for one thing: the main one for connections, one for each of these for requests, one for the
- * ends of domains and two that act on them, one for the kernel's devices, one for the default network. What they share is the
+ * ends of domains and two that act on them, one for the kernel's devices, one for the default network, one for metrics. What they share is the
  * registry (registry.c). Nothing that matters lives in this process alone: it may be killed at any moment, and recover() sorts
  * out what it was in the middle of.
  */
@@ -14,6 +14,7 @@
 #include <lodged/conf.h>
 #include <lodged/dom0.h>
 #include <lodged/dump.h>
+#include <lodged/exporter.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
 #include <lodged/log.h>
@@ -140,6 +141,7 @@ int main(int argc, char **argv)
 	if (vif_start(&e) || recover(&s, &e) || life_start(&e))
 		return fail(&e);
 	session_close(&s);
+	exporter_start(&conf);
 	log_line("lodged " LODGE_VERSION " is ready");
 	server_run(fd);
 	return 0;
