@@ -13,7 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 import steps
 from fakemanager import FakeManager, Raw, Refused
-from lodge_bench import GUESTS, LODGE, UUID, VERSION, WEB1, equal, main, raise_, test
+from lodge_bench import GUESTS, LODGE, UUID, VERSION, WEB1, equal, listed, main, raise_, test
+
+# What the table of `list` shows.
+TABLE = ['name', 'domid', 'memory_kib', 'vcpus', 'flags', 'cpu_time_ns']
 
 
 @test
@@ -24,9 +27,9 @@ def list_has_the_classic_columns(b):
           'web1                                         1     8     1     -b----       0.0\n'
           'db                                          12   256     4     ---sc-       0.0\n'
           '-                                           13     4     1     --p---       0.0\n')
-    b.asked(('list', {}))
+    b.asked(('list', {'members': TABLE}))
     b.run('list', 'web1', out=head + '\nweb1                                         1     8     1     -b----       0.0\n')
-    b.asked(('list', {'guest': 'web1'}))
+    b.asked(('list', {'guest': 'web1', 'members': TABLE}))
     b.run('list', '-v', 'db', out=head + '   UUID                                 Reason\n'
           f'db                                          12   256     4     ---sc-       0.0 {UUID} crash\n')
     b.run('list', 'web1', 'nope', '12', status=3, err='lodge: nope: there is no guest nope\n', out=head + '\n'
@@ -55,7 +58,7 @@ def list_as_json(b):
 
 @test
 def names_do_not_steer_the_terminal(b):
-    b.manager.methods['list'] = {'guests': [{**GUESTS[1], 'name': 'a\x1b[2J b\n'}]}
+    b.manager.methods['list'] = lambda params: listed(params, [{**GUESTS[1], 'name': 'a\x1b[2J b\n'}])
     text = b.run('list')
     assert 'a?[2J?b?' in text and '\x1b' not in text, text
     b.manager.methods['dmesg'] = {'text': 'one\n\x1b]0;x\x07\ttwo\n'}
@@ -346,7 +349,7 @@ def console(b):
     assert b'77' in said[1], said
     server.close()
     b.run('console', 'nope', status=3, err='lodge: nope: there is no guest nope\n')
-    b.manager.methods['list'] = {'guests': []}
+    b.manager.methods['list'] = lambda params: listed(params, [])
     b.run('console', 'soon', status=3, err='lodge: soon: there is no such guest\n')
     b.run('domid', 'soon', status=3, err='lodge: soon: there is no such guest\n')
     b.manager.methods['list'] = b.list

@@ -170,6 +170,13 @@ def baseline(m):
     return {'free_kib': free, 'store': store, 'daemons': daemons, 'files': files, 'devices': links}
 
 
+def fill_pool(m):
+    """The manager keeps the connections to the store that it needed at once: have it need more than it keeps. A guest that takes no
+    sysrq is waited for. The machine has the file tiny.elf."""
+    create(m, 'plain', up='Hello from', kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
+    m.sh('for i in $(seq 10); do lodge sysrq plain h >/dev/null 2>&1 & done; wait; lodge destroy plain', 200)
+
+
 def differences(before, after, but=()):
     """What is no longer as it was; `but` for some of it. Daemons that were started in between have other files: the manager keeps as many
     connections to the store as it has once needed at a time."""

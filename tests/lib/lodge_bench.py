@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of the command line: `lodge`, driven against a manager that says what the test wants."""
+import json
 import os
 import re
 import subprocess
@@ -44,6 +45,14 @@ def equal(found, expected):
     assert found == expected, f'\nfound    {found!r}\nexpected {expected!r}'
 
 
+def listed(params, guests):
+    """The answer of `list`: whole, or the members that were asked for."""
+    if 'members' not in params:
+        return {'guests': guests}
+    text = lambda value: '' if value is None else json.dumps(value) if isinstance(value, bool) else re.sub('[\0-\x1f]', '?', str(value))
+    return {'rows': ['\t'.join(text(g.get(member)) for member in params['members']) for g in guests]}
+
+
 class Bench:
     """A folder, a manager in it, and lodge."""
 
@@ -61,7 +70,7 @@ class Bench:
         return found
 
     def list(self, params):
-        return {'guests': self.find(params)}
+        return listed(params, self.find(params))
 
     def run(self, *words, status=0, out=None, err='', env=None, cwd=None, stdin=b''):
         self.manager.requests.clear()

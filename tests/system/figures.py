@@ -3,7 +3,7 @@
 import json
 import re
 
-from guests import boot, create, empty_disk, in_guest, lodge
+from guests import boot, create, empty_disk, in_guest, lodge, restarted
 from harness import check, check_dom0_healthy, check_equal, test
 
 MIB = 1 << 20
@@ -66,4 +66,35 @@ def figures(t):
     m.expect('still 42')
     m.sh('lodge destroy web idle')
     check_equal([n for n in metrics(m) if n[1] in ('web', 'idle')], [], 'figures of guests that are gone')
+    check_dom0_healthy(m)
+
+
+@test()
+def over_http(t):
+    """The manager serves what `lodge metrics` prints, where its settings say and nowhere else, also when clients misbehave."""
+    m = boot(t)
+    url = 'http://127.0.0.1:9101/metrics'
+    check('tcp' not in m.sh('netstat -tlnp | grep lodged || true'), 'the manager listens without being told')
+    m.sh('mkdir -p /etc/lodge; echo "metrics = 9101" >/etc/lodge/lodged.conf')
+    restarted(m, 'lodged')
+    m.sh(f'until wget -q -O /dev/null {url}; do usleep 100000; done', 60)
+    check_equal(m.sh("netstat -tln | awk '/:9101 / { print $4 }'").strip(), '127.0.0.1:9101', 'where the manager listens')
+    create(m, 'web', up=None)
+    m.sh(f'until wget -q -O /tmp/page {url} && grep -q "guest=.web." /tmp/page; do usleep 200000; done', 60)
+    page = m.sh('cat /tmp/page')
+    plain = lodge(m, 'metrics')
+    names = [set(re.findall(r'^\w+(?:\{[^}]*\})? ', text, re.M)) for text in (page, plain)]
+    check(names[0] == names[1], f'served and printed differ: {names[0] ^ names[1]}')
+    check_equal(m.sh('wget -q -O - http://127.0.0.1:9101/ 2>&1 || echo "status $?"').strip(), 'wget: server returned error: HTTP/1.1 404 Not Found\nstatus 1', '/')
+    # More who say nothing than there are places: the others are served when their time is over.
+    m.sh(f"""mkfifo /tmp/never
+        for i in $(seq 20); do
+            nc 127.0.0.1 9101 </dev/zero >/dev/null 2>&1 &
+            nc 127.0.0.1 9101 <>/tmp/never >/dev/null 2>&1 &
+        done
+        until wget -q -O /dev/null {url}; do usleep 100000; done""", 120)
+    lodge(m, 'destroy', 'web')
+    m.sh('echo "metrics = off" >/etc/lodge/lodged.conf')
+    restarted(m, 'lodged')
+    check_equal(m.sh("netstat -tln | awk '/:9101 / { print $4 }'").strip(), '', 'where the manager listens without the setting')
     check_dom0_healthy(m)

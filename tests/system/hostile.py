@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Guests that do what harm they can to the store, the stock kernel's backends and their grants, and die in between: nobody else notices."""
-from guests import TINY, baseline, boot, create, differences, empty_disk, guests, in_guest, lodge, wait_console, wait_gone
+from guests import TINY, baseline, boot, create, differences, empty_disk, fill_pool, guests, in_guest, lodge, wait_console, wait_gone
 from harness import check, check_equal, check_sound, test
 
 # tests/guest/tiny says what each does. Those of the first row end as crashes, the others go on until they are destroyed.
@@ -24,13 +24,6 @@ def others_live(m, during):
     check_equal(in_guest(m, 'good', 'grep -v round /tmp/log || true').strip(), '', f'errors of the disk of the good guest during {during}')
     m.sh('wget -q -O - http://good/ | grep -qx "Hello from good\\."')
     m.sh('xenstore-write /tool/test 1 && xenstore-rm /tool/test')
-
-
-def fill_pool(m):
-    """The manager keeps the connections to the store that it needed at once: have it need more than it keeps. A guest that takes no
-    sysrq is waited for."""
-    create(m, 'plain', up='Hello from', **{**HOSTILE, 'disk': None, 'vif': None})
-    m.sh('for i in $(seq 10); do lodge sysrq plain h >/dev/null 2>&1 & done; wait; lodge destroy plain', 200)
 
 
 def together(m, tricks):

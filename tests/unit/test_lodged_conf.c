@@ -28,7 +28,7 @@ TEST(defaults)
 	struct err e;
 
 	CHECK_EQ(parse(&c, "", &e), 0);
-	CHECK(c.network && c.nat && !c.address && !c.persistent_grants);
+	CHECK(c.network && c.nat && !c.address && !c.persistent_grants && !c.metrics_port);
 	CHECK_STR(c.bridge, "lodge0");
 	CHECK_EQ(c.prefix, 22);
 	CHECK_STR(c.dump_folder, "/var/lib/lodge/dump");
@@ -66,6 +66,14 @@ TEST(all_settings)
 	CHECK_EQ(c.dom0_min_kib, CONF_DOM0_MIN_OFF);
 	CHECK_EQ(parse(&c, "dom0_min_memory = auto", &e), 0);
 	CHECK_EQ(c.dom0_min_kib, CONF_DOM0_MIN_AUTO);
+	CHECK_EQ(parse(&c, "metrics = 9101", &e), 0);
+	CHECK(!strcmp(c.metrics_address, "127.0.0.1") && c.metrics_port == 9101);
+	CHECK_EQ(parse(&c, "metrics = 0.0.0.0:1", &e), 0);
+	CHECK(!strcmp(c.metrics_address, "0.0.0.0") && c.metrics_port == 1);
+	CHECK_EQ(parse(&c, "metrics = [fd00::1]:65535", &e), 0);
+	CHECK(!strcmp(c.metrics_address, "fd00::1") && c.metrics_port == 65535);
+	CHECK_EQ(parse(&c, "metrics = 9101\nmetrics = off", &e), 0);
+	CHECK_EQ(c.metrics_port, 0);
 	CHECK_EQ(parse(&c, "network=10.5.4.0/24", &e), 0);	/* the network: Domain 0 is its first */
 	CHECK_EQ(c.address, 0x0a050401);
 	CHECK_EQ(parse(&c, "network = off", &e), 0);
@@ -78,7 +86,9 @@ TEST(wrong_settings)
 		"network=10.0.0.1", "network=10.0.0.1/8", "network=10.0.0.1/33", "network=x/22", "network=10.0.0.255/24", "network=10.0.0.1/2x",
 		"network=10.0.0.1/-2", "bridge=", "bridge=a/b", "bridge=averyveryverylongname", "nat=perhaps", "persistent_grants=2", "dump_folder=cores", "dump_for=lldb", "dom0_min_memory=127", "dom0_min_memory=100m", "dom0_min_memory=", "dom0_min_memory=lots", "dom0_min_memory=0",
 		"dom0_min_memory=1g2", "domain=-x", "domain=a b", "resolv_conf=etc",
-		"image_folders=srv", "image_folders=/srv:", "image_folders=", "unknown=1", "no equals sign",
+		"image_folders=srv", "image_folders=/srv:", "image_folders=",
+		"unknown=1", "no equals sign", "metrics=", "metrics=0", "metrics=65536", "metrics=-1", "metrics=on", "metrics=:9101", "metrics=1.2.3:9101",
+		"metrics=1.2.3.4:", "metrics=::1:9101", "metrics=[::1]", "metrics=[1.2.3.4]:1", "metrics=[]:1", "metrics=localhost:9101",
 	};
 	struct conf c;
 	struct err e;

@@ -109,6 +109,24 @@ static void *finish_soon(void *arg)
 	return NULL;
 }
 
+TEST(start_is_that_of_the_domain)
+{
+	struct guest *g = running("a", uuid1, 7);
+	struct guest_view v;
+
+	registry_set_started(g, 7, 1000);
+	registry_view(g, &v);
+	CHECK_EQ(v.started, 1000);
+	/* It has started again; who still speaks of the old domain is not listened to. */
+	CHECK(registry_lock(g));
+	registry_set_domid(g, 8);
+	registry_unlock(g);
+	registry_set_started(g, 7, 1000);
+	registry_view(g, &v);
+	CHECK_EQ(v.started, 0);
+	gone(g);
+}
+
 TEST(a_new_guest_waits_for_the_end_of_the_old)
 {
 	struct guest *old = running("a", uuid1, 1), *new;

@@ -40,13 +40,29 @@ static int nothing(struct session *s, const json_t *params, json_t **result, str
 	return 0;
 }
 
+/* A text of n bytes. */
+static int large(struct session *s, const json_t *params, json_t **result, struct err *e)
+{
+	size_t n = (size_t)json_integer_value(json_object_get(params, "n"));
+	char *text = malloc(n);
+
+	memset(text, 'x', n);
+	*result = json_pack("{s:s#}", "text", text, (int)n);
+	free(text);
+	return 0;
+}
+
 const struct method methods[] = {
-	{ "echo", echo, "!text:string flag:bool n:number guest:any o:object" }, { "fails", fails, "" }, { "nothing", nothing, "guest:any" },
+	{ "echo", echo, "!text:string flag:bool n:number guest:any o:object l:list" }, { "fails", fails, "" }, { "nothing", nothing, "guest:any" },
+	{ "large", large, "!n:number" },
 };
-const size_t nmethods = 3;
+const size_t nmethods = 4;
+
+static size_t last_len;
 
 static bool take(const char *line, size_t len, void *ctx)
 {
+	last_len = len;
 	if (nanswers < 4)
 		snprintf(answers[nanswers++], sizeof(answers[0]), "%.*s", (int)len, line);
 	CHECK(!memchr(line, '\n', len));
@@ -107,9 +123,20 @@ TEST(refusals)
 	refused("{\"id\":1,\"method\":\"echo\",\"params\":{\"text\":1}}", "bad-request");
 	refused("{\"id\":1,\"method\":\"echo\",\"params\":{\"text\":\"x\",\"n\":-1}}", "bad-request");
 	refused("{\"id\":1,\"method\":\"echo\",\"params\":{\"text\":\"x\",\"o\":[]}}", "bad-request");
+	refused("{\"id\":1,\"method\":\"echo\",\"params\":{\"text\":\"x\",\"l\":{}}}", "bad-request");
+	refused("{\"id\":1,\"method\":\"echo\",\"params\":{\"text\":\"x\",\"l\":\"y\"}}", "bad-request");
 	refused("{\"id\":1,\"id\":2,\"method\":\"nothing\"}", "bad-request");
 	store_there = false;
 	refused("{\"id\":1,\"method\":\"nothing\"}", "store");
+}
+
+/* Answers may be longer than requests: 10,000 guests are listed as well. */
+TEST(long_answers)
+{
+	ask("{\"id\":1,\"method\":\"large\",\"params\":{\"n\":4000000}}");
+	CHECK_EQ(nanswers, 1);
+	CHECK(last_len > 4000000);
+	refused("{\"id\":null,\"method\":\"large\",\"params\":{\"n\":70000000}}", "too-long");
 }
 
 TEST(deep_and_strange_input)

@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xen/xen.h>
 
 #define EVENTS_PER_TURN	64	/* guests served before clients and the store have their turn */
 
@@ -120,12 +121,14 @@ static int take_signals(struct source *s)
 	return s->fd < 0 ? -errno : loop_add(s, EPOLLIN);
 }
 
-/* Descriptors: one for each guest's log, one for each client. */
+/* Descriptors: one for each guest's log, one for each client. An init that says nothing of it leaves its children 4096. */
 static void raise_limits(void)
 {
-	struct rlimit limit;
+	struct rlimit enough = { 2 * DOMID_FIRST_RESERVED, 2 * DOMID_FIRST_RESERVED }, limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	if (limit.rlim_max >= enough.rlim_max || setrlimit(RLIMIT_NOFILE, &enough)) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}

@@ -107,31 +107,43 @@ uint64_t hv_domain_max_kib(const xen_domctl_getdomaininfo_t *info)
 	return info->max_pages >= NO_LIMIT_PAGES ? UINT64_MAX : info->max_pages * (HV_PAGE_SIZE >> 10);
 }
 
-int hv_domain_list(struct hv *hv, uint16_t first, xen_domctl_getdomaininfo_t *infos, size_t max)
+/* What fits in buf: max of them at most. */
+static int list_some(struct hv *hv, uint16_t first, xen_domctl_getdomaininfo_t *buf, size_t max)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getdomaininfolist };
 	struct xen_sysctl_getdomaininfolist *l = &op.u.getdomaininfolist;
-	size_t size = max * sizeof(*infos);
-	xen_domctl_getdomaininfo_t *buf;
 	int rc;
 
-	if (!max)
-		return 0;
-	buf = hv_buffer(hv, size);
-	if (!buf)
-		return -ENOMEM;
 	l->first_domain = first;
 	l->max_domains = (uint32_t)max;
 	set_xen_guest_handle(l->buffer, buf);
 	rc = hv_sysctl(hv, &op);
-	if (!rc && l->num_domains > max)
-		rc = -EPROTO;
-	if (!rc) {
-		memcpy(infos, buf, l->num_domains * sizeof(*infos));
-		rc = (int)l->num_domains;
+	if (rc)
+		return rc;
+	return l->num_domains > max ? -EPROTO : (int)l->num_domains;
+}
+
+/* By the page: those the library keeps, while a larger buffer is mapped, cleared and unmapped each time, which costs more than a call. */
+int hv_domain_list(struct hv *hv, uint16_t first, xen_domctl_getdomaininfo_t *infos, size_t max)
+{
+	const size_t at_once = HV_PAGE_SIZE / sizeof(*infos);
+	xen_domctl_getdomaininfo_t *buf = hv_buffer(hv, HV_PAGE_SIZE);
+	size_t n = 0, wanted = 0;
+	int got = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (n < max && (size_t)got == wanted) {
+		wanted = max - n < at_once ? max - n : at_once;
+		got = list_some(hv, first, buf, wanted);
+		if (got <= 0)
+			break;
+		memcpy(infos + n, buf, (size_t)got * sizeof(*infos));
+		n += (size_t)got;
+		first = (uint16_t)(infos[n - 1].domain + 1);
 	}
-	hv_buffer_free(hv, buf, size);
-	return rc;
+	hv_buffer_free(hv, buf, HV_PAGE_SIZE);
+	return got < 0 ? got : (int)n;
 }
 
 int hv_vcpu_info(struct hv *hv, uint16_t domid, uint32_t vcpu, struct xen_domctl_getvcpuinfo *info)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Verbs about the machine and the hypervisor: info, dmesg, debug-keys. info of a guest is here as well. */
+#include <lib/metrics.h>
 #include <lodge/verb.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -182,5 +183,17 @@ enum status run_debug_keys(const struct args *a)
 
 	if (manager_call("debug_keys", json_pack("{s:s}", "keys", a->operands[0]), NULL, &e))
 		return say_error(NULL, &e);
+	return OK;
+}
+
+enum status run_metrics(const struct args *a)
+{
+	json_t *answer;
+	struct err e;
+
+	if (manager_call("stats", NULL, &answer, &e))
+		return say_error(NULL, &e);
+	metrics_write(stdout, answer);
+	json_decref(answer);
 	return OK;
 }

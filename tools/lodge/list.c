@@ -2,36 +2,56 @@
 /* Verbs that tell of guests: list, vcpu-list, uptime, domid, domname. The columns are those that scripts know. */
 #include <lodge/verb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S	1e9
 
-/*
- * What the method answers of all guests, or of those named, as {"guests": […]}. An error is said; the others are still in it.
- */
-static enum status ask_guests(const struct args *a, const char *method, json_t **answer)
+/* The method's params for that guest; NULL: for all. members: those that are wanted of each, or NULL. */
+static json_t *params_of(const char *guest, const json_t *members)
 {
+	json_t *params = json_object();
+
+	if (guest)
+		json_object_set_new(params, "guest", json_string(guest));
+	if (members)
+		json_object_set(params, "members", (json_t *)members);
+	return params;
+}
+
+/*
+ * What the method answers of all guests, or of those named, as {"guests": […]}, or with members as {"rows": […]}. An error is said; the
+ * others are still in it.
+ */
+static enum status ask(const struct args *a, const char *method, const json_t *members, json_t **answer)
+{
+	const char *key = members ? "rows" : "guests";
 	enum status status = OK;
 	struct err e;
 
 	*answer = NULL;
 	if (a->noperands == 0)
-		return manager_call(method, NULL, answer, &e) ? say_error(NULL, &e) : OK;
+		return manager_call(method, params_of(NULL, members), answer, &e) ? say_error(NULL, &e) : OK;
 	for (int i = 0; i < a->noperands; i++) {
 		json_t *one;
 
-		if (manager_call(method, json_pack("{s:s}", "guest", a->operands[i]), &one, &e)) {
+		if (manager_call(method, params_of(a->operands[i], members), &one, &e)) {
 			status = first_failure(status, say_error(a->operands[i], &e));
 		} else if (*answer) {
-			json_array_extend(json_object_get(*answer, "guests"), json_object_get(one, "guests"));
+			json_array_extend(json_object_get(*answer, key), json_object_get(one, key));
 			json_decref(one);
 		} else {
 			*answer = one;
 		}
 	}
 	return status;
+}
+
+static enum status ask_guests(const struct args *a, const char *method, json_t **answer)
+{
+	return ask(a, method, NULL, answer);
 }
 
 /* In place of each guest all that is known about it. A guest that has ended meanwhile is left out. */
@@ -53,55 +73,110 @@ static enum status extend(json_t *guests)
 	return OK;
 }
 
-static void print_guest(const json_t *g, bool verbose)
+/* The table's columns, as members of a guest; those that only -v shows come last. */
+enum column { NAME, DOMID, MEMORY, VCPUS, FLAGS, CPU_TIME, KEPT_DOWN, UUID, REASON, COLUMNS };
+static const char *const members_of[COLUMNS] = { "name", "domid", "memory_kib", "vcpus", "flags", "cpu_time_ns", "kept_down", "uuid",
+						 "shutdown_reason" };
+
+/* One guest's, as text; "": does not apply. */
+struct row {
+	char text[2048];
+	const char *in[COLUMNS];
+};
+
+static void split(struct row *r, const json_t *line)
 {
-	const char *reason = string_of(g, "shutdown_reason");
+	const char *text = json_string_value(line);
+	char *rest = r->text;
+
+	snprintf(r->text, sizeof(r->text), "%s", text ? text : "");
+	for (enum column c = 0; c < COLUMNS; c++) {
+		const char *next = strsep(&rest, "\t");
+
+		r->in[c] = next ? next : "";
+	}
+}
+
+static long long number_in(const struct row *r, enum column c)
+{
+	return strtoll(r->in[c], NULL, 10);
+}
+
+static bool kept_down(const struct row *r)
+{
+	return !strcmp(r->in[KEPT_DOWN], "true");
+}
+
+static void print_guest(const struct row *r, bool verbose)
+{
 	char name[128];
 
-	printf("%-40s %5lld %5lld %5lld     %-6s  %8.1f", name_of(g, name, sizeof(name)), (long long)integer_of(g, "domid"),
-		(long long)integer_of(g, "memory_kib") >> 10, (long long)integer_of(g, "vcpus"), string_of(g, "flags"),
-		json_number_value(json_object_get(g, "cpu_time_ns")) / NS_PER_S);
+	printf("%-40s %5s %5lld %5s     %-6s  %8.1f", name_shown(r->in[NAME], name, sizeof(name)), r->in[DOMID], number_in(r, MEMORY) >> 10,
+		r->in[VCPUS], r->in[FLAGS], (double)number_in(r, CPU_TIME) / NS_PER_S);
 	if (verbose)
-		printf(" %-36s %s%s", string_of(g, "uuid"), *reason ? reason : "-",
-			json_is_true(json_object_get(g, "kept_down")) ? ", kept down" : "");
+		printf(" %-36s %s%s", r->in[UUID], *r->in[REASON] ? r->in[REASON] : "-", kept_down(r) ? ", kept down" : "");
 	putchar('\n');
 }
 
 /* For people only: scripts know the table, and have kept_down in the JSON. */
-static void say_kept_down(const json_t *guests)
+static void say_kept_down(const json_t *rows)
 {
-	const json_t *g;
+	const json_t *line;
+	struct row r;
 	char name[128];
 	size_t i;
 
 	fflush(stdout);
-	json_array_foreach(guests, i, g)
-		if (json_is_true(json_object_get(g, "kept_down")))
+	json_array_foreach(rows, i, line) {
+		split(&r, line);
+		if (kept_down(&r))
 			fprintf(stderr, "lodge: %s: it ended again and again, soon after its start, and is kept down: lodge destroy removes it\n",
-				name_of(g, name, sizeof(name)));
+				name_shown(r.in[NAME], name, sizeof(name)));
+	}
 }
 
-enum status run_list(const struct args *a)
+/* All of it: as JSON. */
+static enum status list_objects(const struct args *a)
 {
-	enum status status;
-	json_t *answer, *g;
-	size_t i;
+	json_t *answer;
+	enum status status = ask_guests(a, "list", &answer);
 
-	status = ask_guests(a, "list", &answer);
 	if (!answer)
 		return status;
 	if (args_set(a, 'l'))
 		status = first_failure(status, extend(json_object_get(answer, "guests")));
-	if (a->json || args_set(a, 'l'))
-		return first_failure(status, print_json(answer));
+	return first_failure(status, print_json(answer));
+}
+
+static enum status list_table(const struct args *a)
+{
+	bool verbose = args_set(a, 'v'), person = isatty(STDOUT_FILENO);
+	json_t *members = json_array(), *answer, *line;
+	enum status status;
+	struct row r;
+	size_t i;
+
+	for (enum column c = 0; c < (verbose ? COLUMNS : person ? UUID : KEPT_DOWN); c++)
+		json_array_append_new(members, json_string(members_of[c]));
+	status = ask(a, "list", members, &answer);
+	json_decref(members);
+	if (!answer)
+		return status;
 	printf("%-40s %5s %5s %5s\tState\tTime(s)%s\n", "Name", "ID", "Mem", "VCPUs",
-		args_set(a, 'v') ? "   UUID                                 Reason" : "");
-	json_array_foreach(json_object_get(answer, "guests"), i, g)
-		print_guest(g, args_set(a, 'v'));
-	if (isatty(STDOUT_FILENO))
-		say_kept_down(json_object_get(answer, "guests"));
+		verbose ? "   UUID                                 Reason" : "");
+	json_array_foreach(json_object_get(answer, "rows"), i, line) {
+		split(&r, line);
+		print_guest(&r, verbose);
+	}
+	if (person)
+		say_kept_down(json_object_get(answer, "rows"));
 	json_decref(answer);
 	return status;
+}
+
+enum status run_list(const struct args *a)
+{
+	return a->json || args_set(a, 'l') ? list_objects(a) : list_table(a);
 }
 
 static void print_vcpus(const json_t *g)

@@ -131,13 +131,17 @@ json_int_t integer_of(const json_t *object, const char *key)
 	return (json_int_t)json_number_value(json_object_get(object, key));
 }
 
-const char *name_of(const json_t *guest, char *buf, size_t size)
+const char *name_shown(const char *name, char *buf, size_t size)
 {
-	const char *name = string_of(guest, "name");
 	size_t n = 0;
 
 	for (; *name && n + 1 < size; name++, n++)
 		buf[n] = (unsigned char)*name <= ' ' || *name == 0x7f ? '?' : *name;
 	buf[n] = 0;
 	return n ? buf : "-";
+}
+
+const char *name_of(const json_t *guest, char *buf, size_t size)
+{
+	return name_shown(string_of(guest, "name"), buf, size);
 }

@@ -93,6 +93,7 @@ const char *string_of(const json_t *object, const char *key);
 json_int_t integer_of(const json_t *object, const char *key);
 /* Its name without characters that could steer a terminal, in buf; "-": none. */
 const char *name_of(const json_t *guest, char *buf, size_t size);
+const char *name_shown(const char *name, char *buf, size_t size);
 
 /* --- verbs --- */
 enum status run_autostart(const struct args *a);

@@ -139,6 +139,29 @@ static int set_dom0_min(struct conf *c, const char *v)
 	return c->dom0_min_kib < DOM0_LEAST_KIB ? -EINVAL : 0;
 }
 
+/* "off", "9101", "10.0.0.1:9101", "[::1]:9101". */
+static int set_metrics(struct conf *c, const char *v)
+{
+	const char *colon = strrchr(v, ':'), *port = colon ? colon + 1 : v;
+	size_t digits = strspn(port, "0123456789"), n = colon ? (size_t)(colon - v) : 0;
+	unsigned long number = strtoul(port, NULL, 10);
+	char text[48] = "127.0.0.1", out[16];
+	bool v6 = n > 2 && *v == '[' && v[n - 1] == ']';
+
+	c->metrics_port = 0;
+	if (!strcmp(v, "off"))
+		return 0;
+	if (!digits || digits > 5 || port[digits] || !number || number > 65535 || n >= sizeof(text))
+		return -EINVAL;
+	if (colon)
+		snprintf(text, sizeof(text), "%.*s", (int)(v6 ? n - 2 : n), v6 ? v + 1 : v);
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, text, out) != 1)
+		return -EINVAL;
+	snprintf(c->metrics_address, sizeof(c->metrics_address), "%.45s", text);
+	c->metrics_port = (unsigned int)number;
+	return 0;
+}
+
 static int set_persistent_grants(struct conf *c, const char *v)
 {
 	return set_bool(&c->persistent_grants, v);
@@ -156,6 +179,7 @@ static const struct setting {
 	{ "dump_folder", set_dump_folder, "an absolute path" },
 	{ "dump_for", set_dump_for, "gdb or crash" },
 	{ "image_folders", set_image_folders, "absolute paths with ':' between them" },
+	{ "metrics", set_metrics, "off, a port (of 127.0.0.1), or an address and a port, as in 10.0.0.1:9101 or [::1]:9101" },
 	{ "nat", set_nat, "yes or no" },
 	{ "persistent_grants", set_persistent_grants, "yes or no" },
 	{ "resolv_conf", set_resolv, "an absolute path, or off" },

@@ -26,6 +26,8 @@ struct conf {
 	uint64_t dom0_min_kib;	/* how far Domain 0 gives up memory for guests; or CONF_DOM0_MIN_… */
 	bool persistent_grants;	/* guests copy their disk data to and from pages that stay mapped */
 	char image_folders[1024];	/* absolute paths with ':' between them: backing files there are any image's to name */
+	char metrics_address[46];	/* where they are served */
+	unsigned int metrics_port;	/* 0: nowhere */
 	char resolv_conf[256];	/* gets Domain 0's own look-ups to the guests' names; "": none */
 };
 

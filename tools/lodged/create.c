@@ -166,6 +166,7 @@ static int publish(struct session *s, struct guest *g, const struct definition *
 		devices_cancel(d, waits);
 		return session_store_error(e, rc, "writing the guest's nodes");
 	}
+	registry_set_started(g, g->domid, n.start_time);
 	rc = devices_wait(s, d, g->domid, waits, e);
 	if (rc)
 		return rc;

@@ -3,8 +3,8 @@
  * lodged: the manager of guests.
  *
  * Threads, each of which waits for one thing: the main one for connections, one for each of these for requests, one for the
- * ends of domains and two that act on them, one for the kernel's devices, one for the default network, one
- * for the servers of images. What they share is the
+ * ends of domains and two that act on them, one for the kernel's devices, one for the default network, one for the servers of images, one for
+ * metrics. What they share is the
  * registry (registry.c). Nothing that matters lives in this process alone: it may be killed at any moment, and recover() sorts
  * out what it was in the middle of.
  */
@@ -16,6 +16,7 @@
 #include <lodged/conf.h>
 #include <lodged/dom0.h>
 #include <lodged/dump.h>
+#include <lodged/exporter.h>
 #include <lodged/images.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
@@ -149,6 +150,7 @@ int main(int argc, char **argv)
 		return fail(&e);
 	session_close(&s);
 	images_watch();
+	exporter_start(&conf);
 	log_line("lodged " LODGE_VERSION " is ready");
 	server_run(fd);
 	return 0;

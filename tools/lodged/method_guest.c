@@ -93,29 +93,44 @@ static int no_domain(const struct target *t, struct err *e)
 	return err_set(e, EINVAL, "wrong-state", "the guest %s has no domain at the moment: it is being made or taken down", t->name);
 }
 
-static int pausing(struct session *s, const json_t *params, int (*fn)(struct hv *hv, uint16_t domid), const char *what, struct err *e)
+/* One pause is enough, and one unpause, however many pausing administrators there are: the hypervisor counts them. */
+static int set_paused(struct session *s, const struct target *t, bool pause, struct err *e)
+{
+	xen_domctl_getdomaininfo_t info;
+	int rc = hv_domain_info(s->hv, (uint16_t)t->domid, &info);
+
+	if (rc == -ESRCH)
+		return err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", t->name);
+	if (rc)
+		return session_hv_error(e, rc, "looking at the guest");
+	if (pause == !!(info.flags & XEN_DOMINF_paused))
+		return pause ? 0 : err_set(e, EINVAL, "wrong-state", "the guest %s is not paused", t->name);
+	rc = pause ? hv_domain_pause(s->hv, (uint16_t)t->domid) : hv_domain_unpause(s->hv, (uint16_t)t->domid);
+	return rc ? session_hv_error(e, rc, pause ? "pausing the guest" : "unpausing the guest") : 0;
+}
+
+static int pausing(struct session *s, const json_t *params, bool pause, struct err *e)
 {
 	struct target t;
 	int rc = target_find_guest(s, params, false, &t, e);
 
+	if (!rc)
+		rc = target_lock(&t, e);
 	if (rc)
 		return rc;
-	if (t.domid < 0)
-		rc = no_domain(&t, e);
-	else if ((rc = fn(s->hv, (uint16_t)t.domid)))
-		session_hv_error(e, rc, what);
+	rc = t.domid < 0 ? no_domain(&t, e) : set_paused(s, &t, pause, e);
 	target_put(&t);
 	return rc;
 }
 
 int method_pause(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	return pausing(s, params, hv_domain_pause, "pausing the guest", e);
+	return pausing(s, params, true, e);
 }
 
 int method_unpause(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	return pausing(s, params, hv_domain_unpause, "unpausing the guest", e);
+	return pausing(s, params, false, e);
 }
 
 /* Somebody else's domain: the hypervisor's part and the nodes are all that there is for us to do. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lib/block.h>
 #include <lib/definition.h>
+#include <lodged/guest_members.h>
 #include <lodged/lan.h>
 #include <lodged/life.h>
 #include <lodged/methods.h>
@@ -16,129 +17,80 @@
 #include <time.h>
 #include <xen/sched.h>
 
-#define PAGE_KIB	4
 #define CPU_BITS	4096
 
-static void flags_text(const xen_domctl_getdomaininfo_t *i, char text[7])
-{
-	bool shut = i->flags & XEN_DOMINF_shutdown;
+/* What is told of one; NULL: nothing. */
+typedef json_t *each_fn(struct session *s, const xen_domctl_getdomaininfo_t *info, const struct guest_members *members);
 
-	text[0] = i->flags & XEN_DOMINF_running ? 'r' : '-';
-	text[1] = i->flags & XEN_DOMINF_blocked ? 'b' : '-';
-	text[2] = i->flags & XEN_DOMINF_paused ? 'p' : '-';
-	text[3] = shut ? 's' : '-';
-	text[4] = shut && life_reason_of(i) == SHUTDOWN_crash ? 'c' : '-';
-	text[5] = i->flags & XEN_DOMINF_dying ? 'd' : '-';
-	text[6] = '\0';
-}
-
-static const char *state_text(const xen_domctl_getdomaininfo_t *i)
-{
-	if (i->flags & XEN_DOMINF_dying)
-		return "dying";
-	if (i->flags & XEN_DOMINF_shutdown)
-		return life_reason_of(i) == SHUTDOWN_crash ? "crashed" : "shutdown";
-	if (i->flags & XEN_DOMINF_paused)
-		return "paused";
-	return i->flags & XEN_DOMINF_running ? "running" : "blocked";
-}
-
-static uint32_t vcpu_count(const xen_domctl_getdomaininfo_t *i)
-{
-	/* One that is just being made has none. */
-	return i->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : i->max_vcpu_id + 1;
-}
-
-static uint64_t start_time(struct session *s, const char *uuid)
-{
-	uint64_t t;
-
-	return store_read_u64(s->store, &t, "/vm/%s/start_time", uuid) ? 0 : t;
-}
-
-static json_t *guest_json(struct session *s, const xen_domctl_getdomaininfo_t *i)
-{
-	struct guest *g = registry_by_domid(i->domain);
-	char name[256], uuid[UUID_TEXT], flags[7];
-	struct guest_view v = { .kept_down = false };
-	uint64_t started;
-	json_t *j;
-
-	target_name(s, i->domain, name);
-	uuid_to_text(i->handle, uuid);
-	flags_text(i, flags);
-	j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:b}", "domid", i->domain, "uuid", uuid,
-		      "type", i->flags & XEN_DOMINF_hvm_guest ? "hvm" : "pv", "state", state_text(i), "flags", flags,
-		      "memory_kib", (json_int_t)i->tot_pages * PAGE_KIB, "vcpus", (int)i->nr_online_vcpus, "maxvcpus", (int)vcpu_count(i), "cpu_time_ns", (json_int_t)i->cpu_time,
-		      "managed", g != NULL);
-	if (g)
-		registry_view(g, &v);
-	registry_put(g);
-	if (!j)
-		return NULL;
-	/* A name that is not UTF-8 cannot be told. */
-	if (*name)
-		json_object_set_new(j, "name", json_string(name));
-	if (i->flags & XEN_DOMINF_shutdown)
-		json_object_set_new(j, "shutdown_reason", json_string(life_reason(life_reason_of(i))));
-	if (hv_domain_max_kib(i) != UINT64_MAX)
-		json_object_set_new(j, "maxmem_kib", json_integer((json_int_t)hv_domain_max_kib(i)));
-	if (v.kept_down)
-		json_object_set_new(j, "kept_down", json_true());
-	started = start_time(s, uuid);
-	if (started)
-		json_object_set_new(j, "start_time", json_integer((json_int_t)started));
-	return j;
-}
-
-typedef json_t *each_fn(struct session *s, const xen_domctl_getdomaininfo_t *info);
-
-/* {"guests": [fn() of params.guest, or of each domain]}; what fn() gives no object for is left out. */
-static int list_with(struct session *s, const json_t *params, each_fn *fn, json_t **result, struct err *e)
+/* fn() of params.guest, or of each domain. */
+static int each(struct session *s, const json_t *params, each_fn *fn, const struct guest_members *members, json_t *list, struct err *e)
 {
 	xen_domctl_getdomaininfo_t *infos = NULL;
-	json_t *list = json_array();
+	struct target t;
 	size_t n;
 	int rc;
 
 	if (json_object_get(params, "guest")) {
-		struct target t;
-
 		rc = target_find(s, params, &t, e);
 		if (!rc && t.domid >= 0)
-			json_array_append_new(list, fn(s, &t.info));
+			json_array_append_new(list, fn(s, &t.info, members));
 		if (!rc)
 			target_put(&t);
-	} else {
-		rc = life_domains(s->hv, &infos, &n);
-		if (rc)
-			session_hv_error(e, rc, "listing domains");
-		for (size_t i = 0; !rc && i < n; i++)
-			json_array_append_new(list, fn(s, &infos[i]));
-		free(infos);
+		return rc;
 	}
+	rc = life_domains(s->hv, &infos, &n);
+	if (rc)
+		return session_hv_error(e, rc, "listing domains");
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, fn(s, &infos[i], members));
+	free(infos);
+	return 0;
+}
+
+/* {KEY: [fn() of each]} */
+static int list_with(struct session *s, const json_t *params, const char *key, each_fn *fn, const struct guest_members *members, json_t **result,
+	struct err *e)
+{
+	json_t *list = json_array();
+	int rc = each(s, params, fn, members, list, e);
+
 	if (rc)
 		json_decref(list);
 	else
-		*result = json_pack("{s:o}", "guests", list);
+		*result = json_pack("{s:o}", key, list);
 	return rc;
+}
+
+static json_t *object_of(struct session *s, const xen_domctl_getdomaininfo_t *info, const struct guest_members *unused)
+{
+	return guest_object(s, info);
 }
 
 int method_list(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	return list_with(s, params, guest_json, result, e);
+	const json_t *names = json_object_get(params, "members");
+	struct guest_members *members;
+	int rc;
+
+	if (!names)
+		return list_with(s, params, "guests", object_of, NULL, result, e);
+	members = guest_members_find(names, e);
+	if (!members)
+		return -e->error;
+	rc = list_with(s, params, "rows", guest_row, members, result, e);
+	free(members);
+	return rc;
 }
 
-static json_t *uptime_json(struct session *s, const xen_domctl_getdomaininfo_t *i)
+static json_t *uptime_json(struct session *s, const xen_domctl_getdomaininfo_t *i, const struct guest_members *unused)
 {
-	char name[256], uuid[UUID_TEXT];
 	struct timespec boot;
+	char name[256];
 	uint64_t started;
 	json_t *j;
 
 	target_name(s, i->domain, name);
-	uuid_to_text(i->handle, uuid);
-	started = start_time(s, uuid);
+	started = guest_start_time(s, i);
 	if (i->domain == nodes_backend() && !clock_gettime(CLOCK_BOOTTIME, &boot))
 		started = (uint64_t)(time(NULL) - boot.tv_sec);
 	j = json_pack("{s:i}", "domid", i->domain);
@@ -151,7 +103,7 @@ static json_t *uptime_json(struct session *s, const xen_domctl_getdomaininfo_t *
 
 int method_uptime(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	return list_with(s, params, uptime_json, result, e);
+	return list_with(s, params, "guests", uptime_json, NULL, result, e);
 }
 
 /* Bits of `limit` processors as in definitions: "all", "0-3,5", "none". */
@@ -210,14 +162,14 @@ static json_t *vcpu_json(struct session *s, int domid, bool paused, uint32_t vcp
 	return j;
 }
 
-static json_t *vcpus_json(struct session *s, const xen_domctl_getdomaininfo_t *i)
+static json_t *vcpus_json(struct session *s, const xen_domctl_getdomaininfo_t *i, const struct guest_members *unused)
 {
 	struct xen_sysctl_physinfo info = { .nr_cpus = 1 };
 	json_t *vcpus = json_array(), *j;
 	char name[256];
 
 	hv_physinfo(s->hv, &info);
-	for (uint32_t v = 0; v < vcpu_count(i); v++)
+	for (uint32_t v = 0; v < target_vcpus(i); v++)
 		json_array_append_new(vcpus, vcpu_json(s, i->domain, i->flags & XEN_DOMINF_paused, v,
 						       info.nr_cpus < CPU_BITS ? info.nr_cpus : CPU_BITS));
 	target_name(s, i->domain, name);
@@ -229,7 +181,7 @@ static json_t *vcpus_json(struct session *s, const xen_domctl_getdomaininfo_t *i
 
 int method_vcpu_list(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	return list_with(s, params, vcpus_json, result, e);
+	return list_with(s, params, "guests", vcpus_json, NULL, result, e);
 }
 
 static const char *device_state(struct session *s, int domid, const char *type, int id)
@@ -309,8 +261,8 @@ int method_info(struct session *s, const json_t *params, json_t **result, struct
 		return err_set(e, EINVAL, "wrong-state", "the guest %s has no domain at the moment: it is being made or taken down",
 			t.name);
 	}
-	j = guest_json(s, &t.info);
-	up = uptime_json(s, &t.info);
+	j = guest_object(s, &t.info);
+	up = uptime_json(s, &t.info, NULL);
 	json_object_set(j, "uptime_s", json_object_get(up, "uptime_s"));
 	json_decref(up);
 	if (t.g) {

@@ -6,7 +6,7 @@ const struct method methods[] = {
 	{ "version", method_version, "" },
 	{ "check", method_check, "!definition:object" },
 	{ "create", method_create, "!definition:object paused:bool" },
-	{ "list", method_list, "guest:any" },
+	{ "list", method_list, "guest:any members:list" },
 	{ "info", method_info, "!guest:any" },
 	{ "definition", method_definition, "!guest:any" },
 	{ "pause", method_pause, "!guest:any" },

@@ -111,6 +111,7 @@ static void set_domid(struct guest *g, int domid)
 	if (g->domid >= 0)
 		tdelete(g, &by_domid, compare_domid);
 	g->domid = domid;
+	g->started = 0;
 	if (domid < 0)
 		return;
 	node = tsearch(g, &by_domid, compare_domid);
@@ -325,6 +326,14 @@ void registry_set_kept_down(struct guest *g)
 	pthread_mutex_unlock(&lock);
 }
 
+void registry_set_started(struct guest *g, int domid, uint64_t when)
+{
+	pthread_mutex_lock(&lock);
+	if (g->domid == domid)
+		g->started = when;
+	pthread_mutex_unlock(&lock);
+}
+
 int registry_rename(struct guest *g, const char *name, const uint8_t uuid[16], struct err *e)
 {
 	char *copy = strdup(name);
@@ -378,6 +387,7 @@ void registry_view(struct guest *g, struct guest_view *v)
 	v->preserved = g->preserved;
 	v->kept_down = g->kept_down;
 	v->ends = g->ends;
+	v->started = g->started;
 	pthread_mutex_unlock(&lock);
 }
 

@@ -30,6 +30,7 @@ struct guest {			/* all under the registry's lock */
 	bool queued;		/* for the life-cycle threads */
 	int reason;		/* SHUTDOWN_* of its last end; -1: none yet */
 	unsigned int ends;	/* how often it has ended */
+	uint64_t started;	/* when its domain was, in seconds since 1970; 0: the store knows */
 	unsigned int refs;
 	struct claim *claims;
 	struct guest *next;	/* in the life-cycle queue */
@@ -80,6 +81,8 @@ void registry_set_domid(struct guest *g, int domid);
 void registry_set_state(struct guest *g, enum guest_state state);
 void registry_set_end(struct guest *g, int reason, bool preserved);
 void registry_set_kept_down(struct guest *g);
+/* When it was started as this domain; anybody may say it. */
+void registry_set_started(struct guest *g, int domid, uint64_t when);
 int registry_rename(struct guest *g, const char *name, const uint8_t uuid[16], struct err *e);
 void registry_remove(struct guest *g);
 
@@ -90,6 +93,7 @@ struct guest_view {
 	enum guest_state state;
 	bool preserved, kept_down;
 	unsigned int ends;
+	uint64_t started;
 };
 void registry_view(struct guest *g, struct guest_view *v);
 /* Wait for any change of any guest after `seen` (from registry_serial()), or the deadline (CLOCK_MONOTONIC): false. */

@@ -33,10 +33,10 @@ static bool send_json(struct request *r, json_t *answer)
 {
 	char *text = json_dumps(answer, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0;
-	bool ok = text && len < API_LINE_MAX && r->send(text, len, r->ctx);
+	bool ok = text && len < API_ANSWER_MAX && r->send(text, len, r->ctx);
 
-	if (text && len >= API_LINE_MAX) {
-		char *refusal = request_refusal(EMSGSIZE, "too-long", "the answer would be longer than a line may be");
+	if (text && len >= API_ANSWER_MAX) {
+		char *refusal = request_refusal(EMSGSIZE, "too-long", "the answer would be longer than an answer may be (64 MiB)");
 
 		ok = refusal && r->send(refusal, strlen(refusal), r->ctx);
 		free(refusal);
@@ -83,6 +83,7 @@ static bool has_type(const json_t *v, const char *type)
 	case 'b': return json_is_boolean(v);
 	case 'n': return json_is_integer(v) && json_integer_value(v) >= 0;
 	case 'o': return json_is_object(v);
+	case 'l': return json_is_array(v);
 	default: return json_is_string(v) || json_is_integer(v);
 	}
 }

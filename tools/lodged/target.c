@@ -29,6 +29,12 @@ void target_name(struct session *s, int domid, char name[256])
 	free(value);
 }
 
+uint32_t target_vcpus(const xen_domctl_getdomaininfo_t *info)
+{
+	/* One that is just being made has none. */
+	return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
+}
+
 static bool by_domid(struct session *s, int domid, struct target *t)
 {
 	if (hv_domain_info(s->hv, (uint16_t)domid, &t->info))

@@ -27,6 +27,8 @@ int target_lock(struct target *t, struct err *e);
 void target_put(struct target *t);
 /* A number as a text of a request, at most five digits; -1: it is none. */
 int target_number(const char *text);
+/* How many vCPUs it has, online or not. */
+uint32_t target_vcpus(const xen_domctl_getdomaininfo_t *info);
 /* Name of a domain; "" if it has none. */
 void target_name(struct session *s, int domid, char name[256]);
 

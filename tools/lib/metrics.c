@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* lodge metrics: figures of the machine and its guests in Prometheus's text format (version 0.0.4). */
-#include <lodge/verb.h>
+/* Figures of the machine and its guests in Prometheus's text format (version 0.0.4). */
+#include <lib/metrics.h>
 #include <math.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define KIB	1024.0
@@ -49,148 +49,148 @@ static const struct metric of_nics[] = {
 
 static const char *const states[] = { "running", "blocked", "paused", "shutdown", "crashed", "dying", NULL };
 
-static void head(const char *name, const char *type, const char *help)
+static const char *string_of(const json_t *object, const char *key)
 {
-	printf("# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 /* The value of a label: a name may be anything in a guest of another toolstack. */
-static void label(const char *name, const char *value)
+static void label(FILE *out, const char *name, const char *value)
 {
-	printf("%s=\"", name);
+	fprintf(out, "%s=\"", name);
 	for (; *value; value++) {
 		if (*value == '\n')
-			fputs("\\n", stdout);
+			fputs("\\n", out);
 		else if (*value == '"' || *value == '\\')
-			printf("\\%c", *value);
+			fprintf(out, "\\%c", *value);
 		else
-			putchar(*value);
+			putc(*value, out);
 	}
-	putchar('"');
+	putc('"', out);
 }
 
 /* "NAME{guest="…",uuid="…"", without the end. */
-static void open_sample(const char *name, const json_t *g)
+static void open_sample(FILE *out, const char *name, const json_t *g)
 {
-	printf("%s{", name);
-	label("guest", string_of(g, "name"));
-	putchar(',');
-	label("uuid", string_of(g, "uuid"));
+	fprintf(out, "%s{", name);
+	label(out, "guest", string_of(g, "name"));
+	putc(',', out);
+	label(out, "uuid", string_of(g, "uuid"));
 }
 
-static void value(double v)
+static void value(FILE *out, double v)
 {
 	/* Whole numbers as such, beyond the digits that %g would give. */
-	printf(v == floor(v) ? " %.0f\n" : " %.9f\n", v);
+	fprintf(out, v == floor(v) ? " %.0f\n" : " %.9f\n", v);
 }
 
-static void sample(const struct metric *m, const json_t *of)
+static void sample(FILE *out, const struct metric *m, const json_t *of)
 {
-	value(json_number_value(json_object_get(of, m->member)) * m->unit);
+	value(out, json_number_value(json_object_get(of, m->member)) * m->unit);
 }
 
-static void print_machine(const json_t *answer)
+static void print_machine(FILE *out, const json_t *answer)
 {
 	const json_t *machine = json_object_get(answer, "machine");
 
 	for (const struct metric *m = of_machine; m->name && machine; m++) {
-		head(m->name, m->type, m->help);
-		fputs(m->name, stdout);
-		sample(m, machine);
+		head(out, m->name, m->type, m->help);
+		fputs(m->name, out);
+		sample(out, m, machine);
 	}
-	head("lodge_build_info", "gauge", "The manager's version.");
-	fputs("lodge_build_info{", stdout);
-	label("version", string_of(answer, "lodge"));
-	printf("} 1\n");
+	head(out, "lodge_build_info", "gauge", "The manager's version.");
+	fputs("lodge_build_info{", out);
+	label(out, "version", string_of(answer, "lodge"));
+	fprintf(out, "} 1\n");
 }
 
-static void print_guests(const json_t *guests)
+static void print_guests(FILE *out, const json_t *guests)
 {
 	const json_t *g;
 	size_t i;
 
 	for (const struct metric *m = of_guests; m->name; m++) {
-		head(m->name, m->type, m->help);
+		head(out, m->name, m->type, m->help);
 		json_array_foreach(guests, i, g) {
 			if (!json_object_get(g, m->member))
 				continue;
-			open_sample(m->name, g);
-			putchar('}');
-			sample(m, g);
+			open_sample(out, m->name, g);
+			putc('}', out);
+			sample(out, m, g);
 		}
 	}
 }
 
-static void print_states(const json_t *guests)
+static void print_states(FILE *out, const json_t *guests)
 {
 	const json_t *g;
 	size_t i;
 
-	head("lodge_guest_state", "gauge", "1 for the state that the guest is in.");
+	head(out, "lodge_guest_state", "gauge", "1 for the state that the guest is in.");
 	json_array_foreach(guests, i, g) {
 		for (const char *const *s = states; *s; s++) {
-			open_sample("lodge_guest_state", g);
-			printf(",state=\"%s\"}", *s);
-			value(!strcmp(*s, string_of(g, "state")));
+			open_sample(out, "lodge_guest_state", g);
+			fprintf(out, ",state=\"%s\"}", *s);
+			value(out, !strcmp(*s, string_of(g, "state")));
 		}
 	}
-	head("lodge_guest_kept_down", "gauge", "1 if it has ended too often, soon after its start, and is not started again.");
+	head(out, "lodge_guest_kept_down", "gauge", "1 if it has ended too often, soon after its start, and is not started again.");
 	json_array_foreach(guests, i, g) {
-		open_sample("lodge_guest_kept_down", g);
-		putchar('}');
-		value(json_is_true(json_object_get(g, "kept_down")));
+		open_sample(out, "lodge_guest_kept_down", g);
+		putc('}', out);
+		value(out, json_is_true(json_object_get(g, "kept_down")));
 	}
-	head("lodge_guest_info", "gauge", "The guest's domain id and type.");
+	head(out, "lodge_guest_info", "gauge", "The guest's domain id and type.");
 	json_array_foreach(guests, i, g) {
-		open_sample("lodge_guest_info", g);
-		printf(",domid=\"%lld\",type=\"%s\"} 1\n", (long long)integer_of(g, "domid"), string_of(g, "type"));
+		open_sample(out, "lodge_guest_info", g);
+		fprintf(out, ",domid=\"%lld\",type=\"%s\"} 1\n", (long long)json_integer_value(json_object_get(g, "domid")), string_of(g, "type"));
 	}
 }
 
 /* A disk is called by its name in the guest, an interface by its number: what it is called in Domain 0 changes with each start. */
-static void device_label(const json_t *device, const char *name, const char *id)
+static void device_label(FILE *out, const json_t *device, const char *name, const char *id)
 {
 	const json_t *value = json_object_get(device, id);
 	char number[24];
 
 	snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
-	label(name, json_is_string(value) ? json_string_value(value) : number);
+	label(out, name, json_is_string(value) ? json_string_value(value) : number);
 }
 
 /* kind: "disks", each with the label `name` of its member `id`. */
-static void print_devices(const json_t *guests, const char *kind, const struct metric *m, const char *name, const char *id)
+static void print_devices(FILE *out, const json_t *guests, const char *kind, const struct metric *m, const char *name, const char *id)
 {
 	const json_t *g, *d;
 	size_t i, k;
 
 	for (; m->name; m++) {
-		head(m->name, m->type, m->help);
+		head(out, m->name, m->type, m->help);
 		json_array_foreach(guests, i, g) {
 			json_array_foreach(json_object_get(g, kind), k, d) {
-				open_sample(m->name, g);
-				putchar(',');
-				device_label(d, name, id);
-				putchar('}');
-				sample(m, d);
+				open_sample(out, m->name, g);
+				putc(',', out);
+				device_label(out, d, name, id);
+				putc('}', out);
+				sample(out, m, d);
 			}
 		}
 	}
 }
 
-enum status run_metrics(const struct args *a)
+void metrics_write(FILE *out, const json_t *stats)
 {
-	const json_t *guests;
-	json_t *answer;
-	struct err e;
+	const json_t *guests = json_object_get(stats, "guests");
 
-	if (manager_call("stats", NULL, &answer, &e))
-		return say_error(NULL, &e);
-	guests = json_object_get(answer, "guests");
-	print_machine(answer);
-	print_guests(guests);
-	print_states(guests);
-	print_devices(guests, "disks", of_disks, "device", "vdev");
-	print_devices(guests, "nics", of_nics, "nic", "nic");
-	json_decref(answer);
-	return OK;
+	print_machine(out, stats);
+	print_guests(out, guests);
+	print_states(out, guests);
+	print_devices(out, guests, "disks", of_disks, "device", "vdev");
+	print_devices(out, guests, "nics", of_nics, "nic", "nic");
 }
