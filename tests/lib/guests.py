@@ -13,6 +13,7 @@ import subprocess
 import qemu
 import steps
 from harness import check
+from machine import MachineError
 
 UP = 'a guest of Lodge'         # the greeting on the console of image/guest/
 AGENT_PORT = 1023
@@ -139,7 +140,14 @@ def address(m, name):
 
 def in_guest(m, name, script, timeout=120):
     """Run a script in a guest whose command line has AGENT=1; its output. A status other than 0 is an error."""
-    return to_agent(m, address(m, name), script, timeout)
+    host = address(m, name)
+    try:
+        return to_agent(m, host, script, timeout)
+    except MachineError:
+        # Where it stands: its console, its network, its devices. All in the log.
+        m.sh(f'''tail -n 30 {console_log(name)}; ip neigh; ip -s link; lodge block-list {name}; lodge network-list {name}
+            xenstore-ls /local/domain/$(lodge domid {name})/device; tail -n 20 /var/log/lodge/*.log; lodge debug-keys e q; lodge dmesg | tail -n 100; ps w''')
+        raise
 
 
 def to_agent(m, host, script, timeout=120):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Disks of guests: devices and files, read-only and shared; what is written is there after a reboot, whatever goes on around it."""
-from guests import TINY, UP, boot, console_log, create, define, empty_disk, in_guest, lodge, lodge_fails
+from guests import TINY, UP, boot, console_log, create, define, empty_disk, in_guest, lodge, lodge_fails, lodge_json
 from harness import check, check_dom0_healthy, check_equal, check_sound, test
 
 MIB = 512
@@ -95,4 +95,18 @@ def survives_all(t):
     m.sh('touch /tmp/stop; while lodge domid tiny >/dev/null 2>&1; do usleep 200000; done; sleep 1')
     check_equal(m.sh('cat /tmp/churn').strip(), '', 'guests that came and went')
     lodge(m, 'shutdown', '-w', 'writer')
+    check_sound(t, m)
+
+
+@test(timeout=900, long=True)
+def many(t):
+    """A guest with 120 disks has them all."""
+    m = boot(t, memory='3G', hv_args='dom0_mem=1G')
+    m.sh('mkdir /tmp/many; for i in $(seq 120); do dd if=/dev/zero of=/tmp/many/$i.img bs=64k count=1 2>/dev/null; done')
+    names = [f'xvd{a}{b}' for a in 'abcd' for b in 'abcdefghijklmnopqrstuvwxyz'] + [f'xvd{c}' for c in 'abcdefghijklmnop']
+    create(m, 'hoard', memory=512, disk=[f'/tmp/many/{i + 1}.img,raw,{name},w' for i, name in enumerate(names[:120])], timeout=400)
+    check_equal(in_guest(m, 'hoard', 'ls /sys/block | grep -c ^xvd').strip(), '120', 'disks')
+    check_equal(len(lodge_json(m, 'block-list', 'hoard')['guests'][0]['disks']), 120, 'disks in the list')
+    lodge(m, 'destroy', 'hoard')
+    check_equal(m.sh('losetup -a').strip(), '', 'loop devices')
     check_sound(t, m)

@@ -7,8 +7,8 @@
 #include <xen/io/xs_wire.h>
 
 unsigned int quota[QUOTA_COUNT] = {
-	[QUOTA_NODES] = 1000,
-	[QUOTA_WATCHES] = 128,
+	[QUOTA_NODES] = 4000,		/* some ten for each device */
+	[QUOTA_WATCHES] = 512,
 	[QUOTA_TRANSACTIONS] = 10,
 	[QUOTA_ENTRY_SIZE] = 2048,
 	[QUOTA_PERMS] = 5,
