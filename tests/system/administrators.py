@@ -60,7 +60,7 @@ REASONS = '|'.join((
     r'there is no guest `\w+`', r'there is no domain', r'a guest called \w+ (is|has|keeps)', r'the guest \w+ has ended', r'the guest \w+ has changed',
     r'the guest \w+ does not run', r'the guest \w+ has no domain', r'the guest \w+ is paused and', r'the guest \w+ is not paused', r'the UUID \S+ belongs to',
     r'the disk /tmp/hot\d.img (is|is open) ', r'/tmp/hot\d.img already', r'has a disk xvdb already', r'has no (disk|network interface)',
-    r'can have (at most|1 to)', r'needs .* more', r'to have \d+ MiB now', r'does not take the request', r'not enough memory'))
+    r'can have (at most|1 to)', r'needs .* (more|missing)', r'to have \d+ MiB now', r'does not take the request', r'not enough memory'))
 
 
 def say_all(m):
@@ -129,7 +129,7 @@ def at_once(t, times, seconds):
     check_sound(t, m)
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def a_minute(t):
     """Rounds of some 250 commands, until one leaves all as it was."""
     at_once(t, 30, 0)

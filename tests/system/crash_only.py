@@ -13,7 +13,7 @@ WORK = '''
     done) >/tmp/log 2>&1 &'''
 
 
-@test(timeout=600)
+@test(timeout=600, long=True)
 def daemons(t):
     """SIGKILL to each while a guest reads and writes; afterwards everything can still be done with it."""
     m = boot(t, disks=(empty_disk(t.scratch, 'data', 16),))
