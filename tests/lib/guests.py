@@ -153,7 +153,15 @@ def in_guest(m, name, script, timeout=120):
 def to_agent(m, host, script, timeout=120):
     """The same, by the guest's address. It may not have that yet: when the guest waits too long for it, it goes on without."""
     size = len(script.encode()) + 1
-    out = m.sh(f'until nc {host} {AGENT_PORT} <<"END"\n{size}\n{script}\nEND\ndo usleep 200000; done', timeout)
+    out = m.sh(f'''for i in $(seq 20); do
+            if nc {host} {AGENT_PORT} >/tmp/said.$$ 2>/tmp/why.$$ <<"END"\n{size}\n{script}\nEND
+            then break; fi
+            [ ! -s /tmp/said.$$ ] || break
+            usleep 200000
+        done
+        cat /tmp/said.$$
+        [ -s /tmp/said.$$ ] || cat /tmp/why.$$
+        rm /tmp/said.$$ /tmp/why.$$''', timeout)
     text, _, status = out.rpartition('status ')
     check(status.strip() == '0', f'in the guest at {host}: {script.strip()!r} ended with status {status.strip()}: {text.strip()[-300:]}')
     return text
