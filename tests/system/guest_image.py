@@ -271,7 +271,7 @@ def given_up(t):
     m.sh('mkdir /srv; cd /srv; qemu-img create -q -f qcow2 a.qcow2 128M')
     create(m, 'g2', disk=['/srv/a.qcow2,qcow2,xvda,w'])
     m.sh('''while [ -e /sys/block/nbd0/backend ] && ! grep -q 'is given up' /var/log/lodge/lodged.log; do
-            kill -9 $(pidof qemu-nbd) 2>/dev/null; usleep 100000; done''', 120)
+            kill -9 $(pidof qemu-nbd) 2>/dev/null; usleep 100000; done''', 300)
     out = in_guest(m, 'g2', 'dd if=/dev/xvda of=/dev/null bs=4k count=1 iflag=direct 2>&1; true')
     check('error' in out, f'reading from a device that is given up: {out}')
     lodge(m, 'destroy', 'g2')

@@ -2,8 +2,8 @@
 /*
  * The processes that serve disk images.
  *
- * The kernel announces the death of one, and lets wait what its guest asks for until there is another. One that does not live long,
- * several times, cannot read its image: then the device is given up, and the guest gets errors.
+ * The kernel announces the death of one, and lets wait what its guest asks for until there is another. One that does not live long or
+ * does not even start, several times, cannot read its image: then the device is given up, and the guest gets errors.
  */
 #include <errno.h>
 #include <lib/image_server.h>
@@ -27,6 +27,7 @@
 
 #define DEATHS_MAX	5	/* within … */
 #define DEATHS_SECONDS	120	/* one that is replaced since it is slow lives for 30 */
+#define RETRY_SECONDS	10	/* after one that could not be started */
 
 /* What a device's tag says. */
 struct served {
@@ -49,8 +50,8 @@ static bool in_use(struct session *s, const struct guest *g, int vdev, int numbe
 	return same;
 }
 
-/* Whether it had to be. */
-static bool revive_disk(struct session *s, struct guest *g, const struct served *v, int number, const char *tag)
+/* 1, 0: it has one, or needs none; -errno: there is no other. */
+static int revive_disk(struct session *s, struct guest *g, const struct served *v, int number, const char *tag)
 {
 	struct device_id id = { .type = "vbd", .number = definition_vdev_number(v->vdev) };
 	struct definition *d;
@@ -59,11 +60,11 @@ static bool revive_disk(struct session *s, struct guest *g, const struct served 
 	int rc, i;
 
 	if (g->domid < 0 || !in_use(s, g, id.number, number))
-		return false;
+		return 0;
 	rc = session_definition(s, g, &d, &e);
 	if (rc) {
 		log_err(g->name, &e);
-		return false;
+		return rc;
 	}
 	i = change_find(d, &id);
 	if (i >= 0 && d->disks[i].target) {
@@ -80,10 +81,10 @@ static bool revive_disk(struct session *s, struct guest *g, const struct served 
 	return rc;
 }
 
-/* A device that may have lost its process. Whether it had. */
-static bool revive(int number)
+/* A device that may have lost its process. As revive_disk(). */
+static int revive(int number)
 {
-	bool revived = false;
+	int revived = 0;
 	char tag[BLOCK_TAG_MAX];
 	struct served v;
 	struct session s;
@@ -92,12 +93,13 @@ static bool revive(int number)
 	struct err e;
 
 	if (!nbd_tag(number, tag) || !read_tag(tag, &v) || !uuid_from_text(v.uuid, uuid))
-		return false;
+		return 0;
 	g = registry_by_uuid(uuid);
 	if (!g)
-		return false;
+		return 0;
 	if (registry_lock(g)) {
-		if (session_open(&s, true, &e)) {
+		revived = session_open(&s, true, &e);
+		if (revived) {
 			log_err(g->name, &e);
 		} else {
 			revived = revive_disk(&s, g, &v, number, tag);
@@ -109,12 +111,7 @@ static bool revive(int number)
 	return revived;
 }
 
-static void revive_one(int number, const char *tag, void *ctx)
-{
-	revive(number);
-}
-
-/* Processes of one device that had to be replaced. Of such devices there are few. */
+/* Processes of one device that had to be replaced, or could not be. Of such devices there are few. */
 struct deaths {
 	int number, count;
 	time_t first;
@@ -134,55 +131,70 @@ static struct deaths *deaths_of(struct deaths **list, int number)
 	return d;
 }
 
-static void handle_death(struct deaths **list, int number)
+struct watched {
+	struct deaths *deaths;
+	bool again;	/* there is a device whose process could not be started */
+};
+
+static void look_after(int number, struct watched *w)
 {
-	struct deaths *d = deaths_of(list, number);
+	struct deaths *d = deaths_of(&w->deaths, number);
 	struct timespec now;
+	int rc;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (d && now.tv_sec - d->first > DEATHS_SECONDS) {
 		d->first = now.tv_sec;
 		d->count = 0;
 	}
-	if (d && d->count >= DEATHS_MAX) {
-		log_line("nbd%d: the process that serves it has died %d times within %d seconds: it is given up", number, d->count + 1,
-			DEATHS_SECONDS);
-		nbd_disconnect(number);
-	} else if (revive(number) && d) {
-		d->count++;
-	}
+	rc = revive(number);
+	if (!rc || !d)
+		return;
+	w->again |= rc < 0;
+	if (d->count++ < DEATHS_MAX)
+		return;
+	log_line("nbd%d: the process that serves it has died %d times within %d seconds: it is given up", number, d->count, DEATHS_SECONDS);
+	nbd_disconnect(number);
+}
+
+static void look_after_one(int number, const char *tag, void *ctx)
+{
+	look_after(number, ctx);
 }
 
 static int listener = -1;
 
 static void *watch(void *arg)
 {
-	struct deaths *deaths = NULL;
-	int number;
+	struct watched w = { 0 };
+	int number = -EAGAIN;	/* what happened while nobody looked */
 
-	/* What happened while nobody looked. */
-	nbd_each(revive_one, NULL);
-	while ((number = nbd_next_dead(listener)) >= 0 || number == -ENOBUFS) {
-		if (number < 0)
-			nbd_each(revive_one, NULL);
-		else
-			handle_death(&deaths, number);
-	}
+	do {
+		struct timeval patience = { 0 };
+
+		if (number >= 0) {
+			look_after(number, &w);
+		} else {
+			w.again = false;
+			nbd_each(look_after_one, &w);
+		}
+		patience.tv_sec = w.again ? RETRY_SECONDS : 0;
+		setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		number = nbd_next_dead(listener);
+	} while (number >= 0 || number == -ENOBUFS || number == -EAGAIN);
 	log_line("nobody hears any more of processes that serve images: %s", strerror(-number));
 	return NULL;
 }
 
 static bool begin(void)
 {
-	struct timeval forever = { 0 };
 	pthread_t thread;
 	int fd = nl_open(NETLINK_GENERIC);
 
 	if (fd < 0)
 		return false;
 	listener = fd;
-	if (!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever)) && !nbd_listen(fd) &&
-		!pthread_create(&thread, NULL, watch, NULL)) {
+	if (!nbd_listen(fd) && !pthread_create(&thread, NULL, watch, NULL)) {
 		pthread_detach(thread);
 		return true;
 	}
