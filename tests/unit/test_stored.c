@@ -366,11 +366,11 @@ TEST(quotas)
 
 	start();
 	guest_start(1);
-	for (int i = 0; i < 1200; i++) {
+	for (int i = 0; i < 4200; i++) {
 		snprintf(path, sizeof(path), "data/n%d", i);
 		n += strcmp(put(1, 0, path, ""), "OK") == 0;
 	}
-	CHECK_EQ(n, 999);	/* and "data" */
+	CHECK_EQ(n, 3999);	/* and "data" */
 	CHECK_STR(put(1, 0, "data/over/this", ""), "ENOSPC");
 	CHECK_STR(get(0, 0, "/local/domain/1/data/over"), "ENOENT");
 	CHECK_STR(put(1, 0, "data/n0", "old nodes can change"), "OK");
@@ -380,7 +380,7 @@ TEST(quotas)
 	commit(1, tx[0]);
 	CHECK_STR(put(1, 0, "data/one", ""), "OK");
 	CHECK_STR(put(1, 0, "data/two", ""), "ENOSPC");
-	for (int i = 0; i < 999; i++) {
+	for (int i = 0; i < 3999; i++) {
 		snprintf(path, sizeof(path), "data/n%d", i);
 		CHECK_STR(call1(1, XS_RM, 0, path), "OK");
 	}
@@ -390,12 +390,12 @@ TEST(quotas)
 	CHECK_STR(client_call(1, XS_WRITE, 0, body, 7 + 2048), "OK");
 	CHECK_STR(client_call(1, XS_SET_PERMS, 0, "data\0n1\0r0\0r2\0r3\0r4\0r5", 23), "ENOSPC");
 
-	for (n = 0; n < 200; n++) {
+	for (n = 0; n < 600; n++) {
 		snprintf(path, sizeof(path), "token%d", n);
 		if (strcmp(call2(1, XS_WATCH, 0, "data", path), "OK") != 0)
 			break;
 	}
-	CHECK_EQ(n, 128);
+	CHECK_EQ(n, 512);
 	CHECK_STR(answer.body, "E2BIG");
 	client_call(1, XS_RESET_WATCHES, 0, "", 1);
 
