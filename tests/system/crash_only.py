@@ -103,7 +103,7 @@ def kill_at_random(t, seconds):
         ! lodge domid tiny >/dev/null 2>&1 || lodge destroy tiny
         ! lodge block-list busy | grep -q xvdb || lodge block-detach busy xvdb
         # As many as there are whose detaching was cut off.
-        for i in $(lodge network-list busy | awk '$1 > 0 { print $1 }'); do lodge network-detach busy $i; done
+        for i in $(lodge network-list busy | awk '$1 ~ /^[1-9]/ { print $1 }'); do lodge network-detach busy $i; done
         lodge vcpu-set busy 2''', 300)
     in_guest(m, 'busy', 'n=$(grep -c round /tmp/log); until [ $(grep -c round /tmp/log) -gt $((n + 1)) ]; do usleep 100000; done')
     check_equal(in_guest(m, 'busy', 'touch /tmp/stop; wait; grep -v round /tmp/log || true').strip(), '', 'errors in the guest')
