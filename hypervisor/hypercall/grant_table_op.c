@@ -187,21 +187,26 @@ ASSERT_WORDS(gnttab_copy, COPY_WORDS, len, COPY_RESULT);
 #define MAP_STRIDE	GNTTAB_UNMAP_BATCH
 #define COPY_STRIDE	16
 
+/* The same for elements that are used in place, n of them: each in the words `w` while the statement runs. 0, -EFAULT. */
+#define FOR_SOME_ELEMENTS(a, n, w, result, statement) ({				\
+	u64 *_at = (u64 *)(a)->at;							\
+	int _rc = 0;									\
+											\
+	for (u32 _i = 0; _i < (n) && !_rc; _i++, _at += ARRAY_SIZE(w)) {		\
+		_rc = guest_get_words((w), _at, ARRAY_SIZE(w));				\
+		if (_rc)								\
+			break;								\
+		statement;								\
+		_rc = guest_put_words(_at + (result), (w) + (result), ARRAY_SIZE(w) - (result));	\
+	}										\
+	_rc; })
+
 static int map_some(const struct array *a, u32 n)
 {
 	struct gnttab_map_state state = { 0 };
-	u64 *at = (u64 *)a->at;
-	int rc = 0;
+	union map_op u;
+	int rc = FOR_SOME_ELEMENTS(a, n, u.w, MAP_RESULT, gnttab_map(&u.op, &state));
 
-	for (u32 i = 0; i < n && !rc; i++, at += MAP_WORDS) {
-		union map_op u;
-
-		rc = guest_get_words(u.w, at, MAP_WORDS);
-		if (rc)
-			break;
-		gnttab_map(&u.op, &state);
-		rc = guest_put_words(at + MAP_RESULT, u.w + MAP_RESULT, MAP_WORDS - MAP_RESULT);
-	}
 	gnttab_map_finish(&state);
 	return rc;
 }
@@ -209,22 +214,15 @@ static int map_some(const struct array *a, u32 n)
 static int unmap_some(const struct array *a, u32 n)
 {
 	bool replace = a->cmd == GNTTABOP_unmap_and_replace;
-	u64 *at = (u64 *)a->at;
 	struct gnttab_unmap_batch batch;
-	int rc = 0;
+	union unmap_op u;
+	int rc;
 
 	batch.n = 0;
 	batch.flush = false;
 	batch.near.key = 0;
-	for (u32 i = 0; i < n && !rc; i++, at += UNMAP_WORDS) {
-		union unmap_op u;
-
-		rc = guest_get_words(u.w, at, UNMAP_WORDS);
-		if (rc)
-			break;
-		u.op.status = gnttab_unmap(u.op.host_addr, replace ? 0 : u.op.addr2, replace ? u.op.addr2 : 0, u.op.handle, &batch);
-		rc = guest_put_words(at + UNMAP_RESULT, u.w + UNMAP_RESULT, UNMAP_WORDS - UNMAP_RESULT);
-	}
+	rc = FOR_SOME_ELEMENTS(a, n, u.w, UNMAP_RESULT,
+		u.op.status = gnttab_unmap(u.op.host_addr, replace ? 0 : u.op.addr2, replace ? u.op.addr2 : 0, u.op.handle, &batch));
 	gnttab_unmap_finish(&batch);
 	return rc;
 }
@@ -232,18 +230,9 @@ static int unmap_some(const struct array *a, u32 n)
 static int copy_some(const struct array *a, u32 n)
 {
 	struct gnttab_copy_state state = { 0 };
-	u64 *at = (u64 *)a->at;
-	int rc = 0;
+	union copy_op u;
+	int rc = FOR_SOME_ELEMENTS(a, n, u.w, COPY_RESULT, u.op.status = gnttab_copy(&u.op, &state));
 
-	for (u32 i = 0; i < n && !rc; i++, at += COPY_WORDS) {
-		union copy_op u;
-
-		rc = guest_get_words(u.w, at, COPY_WORDS);
-		if (rc)
-			break;
-		u.op.status = gnttab_copy(&u.op, &state);
-		rc = guest_put_words(at + COPY_RESULT, u.w + COPY_RESULT, COPY_WORDS - COPY_RESULT);
-	}
 	gnttab_copy_finish(&state);
 	return rc;
 }
