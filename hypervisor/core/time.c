@@ -136,6 +136,7 @@ static __noinline s_time_t now_unusual(void)
 		last = atomic_load(&tl->last);
 		tsc = rdtsc_ordered() + (u64)c->tsc_offset;
 		t = segment_at(segment_for(tl, last, tsc), tsc);
+		smp_rmb();
 	} while (unlikely(READ_ONCE(tl->last) != last));
 	return (s_time_t)(unlikely(clamp) ? clamped(t) : t);
 }
@@ -150,6 +151,7 @@ s_time_t time_now(void)
 
 	if (likely(tsc >= s->tsc && timescale_ns_usual(s->scale, tsc - s->tsc, &since) && !clamp)) {
 		since += s->ns;
+		smp_rmb();
 		/* The segment was whole. */
 		if (likely(READ_ONCE(tl->last) == last))
 			return (s_time_t)since;
