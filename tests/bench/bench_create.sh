@@ -1,24 +1,13 @@
 # SPDX-License-Identifier: MIT
 # The 4 MiB guest: create when 0, 1, 9 and 49 others are there, what each costs in memory, list, and destroy.
-count=50
-for i in $(seq $count); do
-	define tiny$i /files/tiny.elf 4 ''
-done
+define_tiny 50
 warm /files/tiny.elf
 # The first use of everything, before memory is counted.
 timed create tiny1
 result create_the_first_ever $elapsed ms
 wait_text tiny1 tiny
 destroy tiny1
-free=$(free_kib)
-used=$(dom0_used_kib)
-warm /files/tiny.elf
-for i in $(seq $count); do
-	timed create tiny$i
-	case $i in 1|2|10|50) result create_$i $elapsed ms ;; esac
-done
-result hypervisor_memory_per_guest $(((free - $(free_kib)) / count - 4096)) KiB
-result domain_0_memory_per_guest $((($(dom0_used_kib) - used) / count)) KiB
+create_tiny 50 1 2 10 50
 warm /files/tiny.elf
 $TOOL list >/dev/null
 timed $TOOL list >/dev/null

@@ -2,23 +2,12 @@
 # machine: 6G
 # sides: lodge		(on the other one, whose creates take longer with each guest, it would take hours)
 # A thousand 4 MiB guests: create, what each costs in memory, list, and destroy of a hundred among them.
-count=1000
-for i in $(seq $count); do
-	define tiny$i /files/tiny.elf 4 ''
-done
+define_tiny 1000
 warm /files/tiny.elf
 create tiny1
 wait_text tiny1 tiny
 destroy tiny1
-free=$(free_kib)
-used=$(dom0_used_kib)
-warm /files/tiny.elf
-for i in $(seq $count); do
-	timed create tiny$i
-	case $i in 2|100|1000) result create_$i $elapsed ms ;; esac
-done
-result hypervisor_memory_per_guest $(((free - $(free_kib)) / count - 4096)) KiB
-result domain_0_memory_per_guest $((($(dom0_used_kib) - used) / count)) KiB
+create_tiny 1000 2 100 1000
 # In Domain 0's memory again.
 $TOOL list >/dev/null
 timed $TOOL list >/dev/null

@@ -65,6 +65,28 @@ make_bridge() {
 	ip link set bench0 up
 }
 
+# The 4 MiB guests tiny1 to tinyCOUNT.
+define_tiny() {
+	for i in $(seq "$1"); do
+		define tiny$i /files/tiny.elf 4 ''
+	done
+}
+
+# create_tiny COUNT N...: all of them, of which the Nth create each is a result, as is what one costs in memory.
+create_tiny() {
+	count=$1
+	shift
+	free=$(free_kib)
+	used=$(dom0_used_kib)
+	warm /files/tiny.elf
+	for i in $(seq $count); do
+		timed create tiny$i
+		case " $* " in *" $i "*) result create_$i $elapsed ms ;; esac
+	done
+	result hypervisor_memory_per_guest $(((free - $(free_kib)) / count - 4096)) KiB
+	result domain_0_memory_per_guest $((($(dom0_used_kib) - used) / count)) KiB
+}
+
 # What is read often is in memory before anything is timed.
 warm() {
 	cat "$@" >/dev/null
