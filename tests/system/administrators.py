@@ -2,12 +2,11 @@
 """Several administrators at once, who know nothing of each other: every command is carried out or refused with a reason, and nothing is left behind."""
 import re
 
-from guests import TINY, baseline, boot, define, differences, fill_pool, guests, lodge, lodge_json, oops, console_log
+from guests import TINY, boot, console_log, define, guests, lodge, lodge_json, oops, settle
 from harness import check, check_equal, check_sound, test
 
 SHELLS = 8
 NAMES = 'ada bob cyd dan eve fay gus hal'.split()
-ROUNDS = 4      # at most: tables of Domain 0 grow when more is in use than ever before, and stay
 
 # One administrator: does to a guest of any name what comes to his mind, so often at least, and until the file /tmp/stop is there. His log
 # has a line for each command: its status, the command, and what it said.
@@ -111,19 +110,11 @@ def at_once(t, times, seconds):
     m.sh(f'cat >/tmp/administrator <<"END"\n{ADMINISTRATOR}\nEND')
     define(m, 'tiny', kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, maxmem=8, vif=None)
     define(m, 'linux', memory=96, maxmem=128, maxvcpus=2, vcpus=1)
-    fill_pool(m)
-    pids = m.sh('pidof stored lodged consoled')
-    before = None
-    for n in range(ROUNDS):
+
+    def a_round(n):
         done = together(m, times, seconds, 1000 * n)
         check(len(done) >= 12, f'what was carried out: {done}')
-        after = baseline(m)
-        lost = differences(before, after) if before else True
-        before = after
-        if not lost:
-            break
-    check(not lost, f'left behind: {lost}')
-    check_equal(m.sh('pidof stored lodged consoled'), pids, 'daemons')
+    settle(m, a_round)
     for name in NAMES:
         check(not oops(m.sh(f'cat {console_log(name)} 2>/dev/null || true')), f'{name} complained')
     check_sound(t, m)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Every daemon can be killed at any moment: guests go on, and so does what they do to disk and network."""
-from guests import TINY, baseline, boot, console_log, create, define, differences, empty_disk, guests, in_guest, lodge, oops, restarted, wait_gone
+from guests import TINY, baseline, boot, check_as_before, console_log, create, define, empty_disk, guests, in_guest, lodge, oops, restarted, wait_gone
 from harness import check, check_dom0_healthy, check_equal, check_sound, test
 
 DAEMONS = ('stored', 'consoled', 'lodged')
@@ -49,9 +49,7 @@ def during_create(t):
             lodge domid tiny >/dev/null 2>&1 && { lodge destroy tiny || exit 1; }
         done
         lodge create -q tiny && lodge destroy tiny''', 400)
-    after = baseline(m)
-    left = differences(before, after, but=('files',))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('files',))
     check_sound(t, m)
 
 
@@ -109,9 +107,7 @@ def kill_at_random(t, seconds):
     check_equal(in_guest(m, 'busy', 'touch /tmp/stop; wait; grep -v round /tmp/log || true').strip(), '', 'errors in the guest')
     m.sh('lodge create -q tiny && lodge destroy tiny')
     m.sh('lodge block-attach busy /tmp/hot.img,raw,xvdb,w && lodge network-attach busy && lodge block-detach busy xvdb && lodge network-detach busy 1')
-    after = baseline(m)
-    left = differences(before, after, but=('files', 'free_kib'))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('files', 'free_kib'))
     check(not oops(m.sh(f'cat {console_log("busy")}')), 'the guest complained')
     check_equal(sorted(guests(m)), ['busy'], 'guests')
     lodge(m, 'shutdown', '-w', 'busy')

@@ -3,8 +3,8 @@
 import json
 import re
 
-from guests import (TINY, UP, baseline, boot, console_log, create, define, differences, empty_disk, guests, in_guest, lodge, lodge_fails,
-                    lodge_json, oops, wait_console)
+from guests import (TINY, UP, baseline, boot, check_as_before, console_log, create, define, differences, empty_disk, guests, in_guest, lodge,
+                    lodge_fails, lodge_json, oops, wait_console)
 from harness import check, check_dom0_healthy, check_equal, check_sound, test
 
 NO_GUEST, BAD_DEFINITION, USAGE, FAILED = 3, 4, 2, 1
@@ -357,9 +357,7 @@ def kill_in_between(t, daemon, times, step):
     in_guest(m, 'g', 'dd if=/dev/zero of=/dev/xvdb bs=1M count=4 oflag=direct 2>/dev/null')
     m.sh('lodge block-detach g xvdb && lodge network-detach g 1')
     in_guest(m, 'g', 'while [ -b /dev/xvdb ] || [ -e /sys/class/net/eth1 ]; do usleep 100000; done')
-    after = baseline(m)
-    left = differences(before, after, but=('files', 'free_kib'))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('files', 'free_kib'))
     check(not oops(m.sh(f'cat {console_log("g")}')), 'the guest complained')
     lodge(m, 'shutdown', '-w', 'g')
     check_sound(t, m)

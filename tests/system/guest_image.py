@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from guests import TINY, UP, baseline, boot, console_log, create, define, differences, empty_disk, in_guest, lodge, lodge_fails, lodge_json, oops
+from guests import TINY, UP, baseline, boot, check_as_before, console_log, create, define, empty_disk, in_guest, lodge, lodge_fails, lodge_json, oops
 from harness import check, check_equal, check_sound, test
 
 SMALL = dict(kernel='/files/tiny.elf', ramdisk=None, extra=None, memory=4, vif=None)
@@ -220,9 +220,7 @@ def bad_images(t):
     lodge(m, 'create', 'bad')
     lodge(m, 'destroy', 'bad')
     nothing_left(m)
-    after = baseline(m)
-    left = differences(before, after, but=('free_kib',))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('free_kib',))
     check_sound(t, m)
 
 
@@ -302,7 +300,5 @@ def manager_killed(t):
         check_equal(len(m.sh('cat /sys/block/nbd*/backend 2>/dev/null || true').split()), len(wanted), 'devices')
         m.sh('lodge destroy g 2>/dev/null || true')
         nothing_left(m)
-    after = baseline(m)
-    left = differences(before, after, but=('files', 'free_kib'))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('files', 'free_kib'))
     check_sound(t, m)

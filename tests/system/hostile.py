@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Guests that do what harm they can to the store, the stock kernel's backends and their grants, and die in between: nobody else notices."""
-from guests import TINY, baseline, boot, create, differences, empty_disk, fill_pool, guests, in_guest, lodge, wait_console, wait_gone
+from guests import TINY, boot, create, empty_disk, guests, in_guest, lodge, settle, wait_console, wait_gone
 from harness import check, check_equal, check_sound, test
 
 # tests/guest/tiny says what each does. Those of the first row end as crashes, the others go on until they are destroyed.
@@ -44,9 +44,8 @@ def backends_and_store(t):
     create(m, 'good', disk=['phy:/dev/disk/data,xvda,w'])
     m.sh('dd if=/dev/zero of=/tmp/prey.img bs=1M count=1 2>/dev/null; sha256sum /tmp/prey.img >/tmp/prey.sum')
     in_guest(m, 'good', WORK)
-    pids = m.sh('pidof stored lodged consoled')
 
-    def everything():
+    def everything(_):
         for trick in DYING:
             create(m, trick, up=None, extra=trick, **HOSTILE)
         for trick in DYING:
@@ -54,18 +53,7 @@ def backends_and_store(t):
         others_live(m, 'deaths')
         together(m, STORE)
         together(m, RINGS)
-    fill_pool(m)
-    # Tables of Domain 0 grow when more is in use at once than ever before, and stay; what gets lost is lost each time.
-    before = None
-    for _ in range(4):
-        everything()
-        after = baseline(m)
-        lost = differences(before, after) if before else True
-        before = after
-        if not lost:
-            break
-    check(not lost, f'left behind: {lost}')
-    check_equal(m.sh('pidof stored lodged consoled'), pids, 'daemons')
+    settle(m, everything)
     check_equal(m.sh('sha256sum -c /tmp/prey.sum').strip(), '/tmp/prey.img: OK', 'the disk')
     in_guest(m, 'good', 'touch /tmp/stop; wait')
     lodge(m, 'shutdown', '-w', 'good')

@@ -3,7 +3,7 @@
 import json
 import re
 
-from guests import (TINY, UP, baseline, boot, define, differences, free_kib, guests, lodge, lodge_fails, lodge_json, wait_console)
+from guests import (TINY, UP, baseline, boot, check_as_before, define, free_kib, guests, lodge, lodge_fails, lodge_json, wait_console)
 from harness import check, check_equal, check_sound, test
 
 SMALL = dict(kernel='/files/tiny.elf', ramdisk=None, extra=None, vif=None)
@@ -106,8 +106,7 @@ def at_the_minimum(t):
     refused(DOM0 - 100, 'it uses the others', f'minimum is {least} MiB')
     m.sh('umount /ram')
     check_equal((node(m, TARGET), node(m, BACK), dom0_kib(m)), ('none', 'none', had), 'Domain 0')
-    after = baseline(m)
-    check(not differences(before, after), f'left behind: {differences(before, after)}')
+    check_as_before(m, before)
     check_sound(t, m)
 
 
@@ -145,9 +144,7 @@ def two_at_once(t):
         check_equal((list(guests(m)), node(m, BACK)), ([runs], 'none'), 'guests')
         lodge(m, 'destroy', runs)
         takes_back(m)
-    after = baseline(m)
-    left = differences(before, after, but=('free_kib',))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('free_kib',))
     check(abs(before['free_kib'] - after['free_kib']) < 1024, f'free memory: {before["free_kib"]} -> {after["free_kib"]} KiB')
     check_sound(t, m)
 
@@ -177,9 +174,7 @@ def manager_killed(t):
         check_equal(node(m, TARGET), str(DOM0 << 10), "Domain 0's target")
         m.sh(f'''until lodge list --json 0 | grep -q '"memory_kib": {DOM0 << 10},'; do usleep 100000; done''', 120)
     check(undone, 'each time the guest was there already')
-    after = baseline(m)
-    left = differences(before, after, but=('files', 'free_kib'))
-    check(not left, f'left behind: {left}')
+    check_as_before(m, before, but=('files', 'free_kib'))
     lodge(m, 'create', 'g')
     check_sound(t, m)
 

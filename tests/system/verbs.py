@@ -3,7 +3,7 @@
 import json
 import re
 
-from guests import (TINY, UP, baseline, boot, console_log, create, define, definition, differences, guests, in_guest, lodge, lodge_fails,
+from guests import (TINY, UP, baseline, boot, check_as_before, console_log, create, define, definition, guests, in_guest, lodge, lodge_fails,
                     lodge_json, wait_console, wait_gone)
 from harness import check, check_equal, check_sound, test
 
@@ -155,8 +155,7 @@ def definitions(t):
     check_equal(sorted(guests(m)), ['a'], 'guests after a create that failed')
     lodge(m, 'create', '-n', 'a', 'name="z"')
     lodge(m, 'destroy', 'a')
-    after = baseline(m)
-    check(not differences(before, after), f'a create that failed leaves: {differences(before, after)}')
+    check_as_before(m, before, what='a create that failed leaves')
 
 
 def quote(text):
@@ -172,8 +171,7 @@ def hundred_times(t):
     m.sh('lodge create tiny && lodge destroy tiny', 120)      # what is set up once is there now
     before = baseline(m)
     m.sh('for i in $(seq 100); do lodge create -q tiny && lodge destroy tiny || exit 1; done', 500)
-    after = baseline(m)
-    check(not differences(before, after), f'after 100 guests: {differences(before, after)}')
+    check_as_before(m, before, what='after 100 guests')
     check_sound(t, m)
 
 
