@@ -2,7 +2,7 @@
 /* The event loop: epoll, and care for sources that go while their events are being delivered. */
 #include <consoled/loop.h>
 #include <errno.h>
-#include <time.h>
+#include <lib/clock.h>
 #include <unistd.h>
 
 #define BATCH	64
@@ -64,8 +64,5 @@ int loop_turn(int timeout)
 
 int64_t loop_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return clock_ms();
 }

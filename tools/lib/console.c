@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <lib/clock.h>
 #include <lib/console.h>
 #include <lib/console_terminal.h>
 #include <poll.h>
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS	5000	/* for a daemon that was there */
@@ -50,14 +50,6 @@ struct session {
 	char input[1024];		/* on the way to the guest */
 	size_t input_len;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static const char *socket_path(void)
 {
@@ -140,7 +132,7 @@ static void reconnect(struct session *s, int64_t patience)
 		close(s->fd);
 	s->fd = -1;
 	s->state = CONNECTING;
-	s->next_try = now_ms();
+	s->next_try = clock_ms();
 	s->give_up = s->next_try + patience;
 }
 
@@ -159,7 +151,7 @@ static int try_connect(struct session *s)
 		s->fd = -1;
 		s->state = CONNECTING;
 	}
-	s->next_try = now_ms() + RETRY_MS;
+	s->next_try = clock_ms() + RETRY_MS;
 	if (rc == -EACCES || rc == -EPERM)
 		return err_set(s->e, EACCES, "not-allowed", "no permission to use %s: only root may attach to consoles", socket_path());
 	if (s->next_try < s->give_up)
@@ -318,7 +310,7 @@ static int read_input(struct session *s)
 /* Milliseconds until there is something to do that no descriptor tells of. */
 static int timeout(const struct session *s)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	if (s->state == CONNECTING)
 		return s->next_try > now ? (int)(s->next_try - now) : 0;
@@ -347,7 +339,7 @@ static int turn(struct session *s)
 		send_input(s);
 	if (!rc && (p[1].revents & ~POLLOUT))
 		rc = s->state == ASKING ? read_answer(s) : read_output(s);
-	if (!rc && s->state == CONNECTING && now_ms() >= s->next_try)
+	if (!rc && s->state == CONNECTING && clock_ms() >= s->next_try)
 		rc = try_connect(s);
 	if (!rc && s->want->exit_on_eof && !s->in_open && !s->input_len && s->state == ATTACHED)
 		rc = OVER;

@@ -12,6 +12,7 @@
  * would tell that the daemon was restarted; so the socket is tried first.
  */
 #include <errno.h>
+#include <lib/clock.h>
 #include <lib/store_link.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,20 +21,11 @@
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS	10000	/* for a daemon that is being restarted */
 #define GRACE_MS	200	/* between the socket's appearance and the daemon's listening to it */
 #define RETRY_MS	5
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static int socket_address(struct sockaddr_un *a)
 {
@@ -104,19 +96,19 @@ static int watch_for_socket(void)
 /* Try until the daemon is there, for at most patience_ms (< 0: no limit). */
 static int await_daemon(struct store *s, int patience_ms)
 {
-	uint64_t start = now_ms(), grace = start + GRACE_MS;
+	int64_t start = clock_ms(), grace = start + GRACE_MS;
 
 	while (!try_connect(s)) {
-		uint64_t now = now_ms();
+		int64_t now = clock_ms();
 		int pause = now < grace ? RETRY_MS : 500;
 		struct pollfd p = { .events = POLLIN };
 
-		if (patience_ms >= 0 && now - start >= (uint64_t)patience_ms)
+		if (patience_ms >= 0 && now - start >= patience_ms)
 			return -ECONNREFUSED;
 		/* The folders may appear one by one: watch anew each time. */
 		p.fd = watch_for_socket();
 		if (poll(&p, 1, pause) > 0)
-			grace = now_ms() + GRACE_MS;
+			grace = clock_ms() + GRACE_MS;
 		if (p.fd >= 0)
 			close(p.fd);
 	}

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <lib/clock.h>
 #include <lodged/http.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG		64
@@ -46,14 +46,6 @@ struct server {
 	struct page *page;		/* the last that was made */
 	int64_t not_before;		/* accept() */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static int bind_to(int fd, const struct sockaddr *a, socklen_t len)
 {
@@ -135,7 +127,7 @@ static void put_page(struct page *p)
 /* The page as it is now, or was not long ago, with a reference. NULL: there is none. */
 static struct page *get_page(struct server *s)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	struct page *p = s->page;
 
 	if (!p || now - p->made >= s->h->fresh_ms) {
@@ -269,7 +261,7 @@ static void take_in(struct server *s)
 
 	if (fd < 0) {
 		if (place && !again() && errno != ECONNABORTED)
-			s->not_before = now_ms() + NO_ROOM_MS;
+			s->not_before = clock_ms() + NO_ROOM_MS;
 		return;
 	}
 	*place = calloc(1, sizeof(**place));
@@ -278,7 +270,7 @@ static void take_in(struct server *s)
 		return;
 	}
 	(*place)->fd = fd;
-	(*place)->deadline = now_ms() + s->h->patience_ms;
+	(*place)->deadline = clock_ms() + s->h->patience_ms;
 }
 
 /* Until when poll() may wait, given another moment that matters. */
@@ -291,7 +283,7 @@ static void sooner(int64_t *until, int64_t moment)
 static void turn(struct server *s)
 {
 	struct pollfd p[HTTP_CLIENTS_MAX + 1];
-	int64_t now = now_ms(), until = -1;
+	int64_t now = clock_ms(), until = -1;
 	int n;
 
 	p[0] = (struct pollfd){ .fd = free_place(s) && now >= s->not_before ? s->h->fd : -1, .events = POLLIN };
@@ -305,7 +297,7 @@ static void turn(struct server *s)
 			sooner(&until, c->deadline);
 	}
 	n = poll(p, HTTP_CLIENTS_MAX + 1, until < 0 ? -1 : until > now ? (int)(until - now) : 0);
-	now = now_ms();
+	now = clock_ms();
 	for (size_t i = 0; i < HTTP_CLIENTS_MAX; i++) {
 		struct client **c = &s->clients[i];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Methods that ask the guest's kernel for something, through its control nodes. */
 #include <errno.h>
+#include <lib/clock.h>
 #include <lodged/life.h>
 #include <lodged/methods.h>
 #include <lodged/record.h>
@@ -15,14 +16,6 @@
 #define WAIT_DEFAULT	60
 #define WAIT_MAX	86400
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* The guest takes note by emptying the node. 1: it has; 0: it still stands there; -errno. */
 static int taken(struct session *s, int domid, const char *node)
 {
@@ -36,7 +29,7 @@ static int taken(struct session *s, int domid, const char *node)
 /* Wait on a watch. Fired watches of earlier requests may still be queued: whatever fires, the node is what counts. */
 static int await_taken(struct session *s, int domid, const char *node)
 {
-	int64_t deadline = now_ms() + ACK_SECONDS * 1000;
+	int64_t deadline = clock_ms() + ACK_SECONDS * 1000;
 	char path[64];
 	int rc;
 
@@ -45,7 +38,7 @@ static int await_taken(struct session *s, int domid, const char *node)
 	while (!rc && !(rc = taken(s, domid, node))) {
 		struct pollfd p = { .fd = store_fd(s->store), .events = POLLIN };
 		char *fired, *token;
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_ms();
 
 		if (left <= 0) {
 			rc = -ETIMEDOUT;
