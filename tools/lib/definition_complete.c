@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a definition does not say: identity and limits, the same each time it is used. */
 #include <lib/definition.h>
+#include <lib/small_file.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +16,8 @@ static void machine_uuid(uuid_t out)
 {
 	static const uuid_t lodge = { 0x5b, 0x1c, 0x0d, 0x9e, 0x3f, 0x27, 0x4a, 0x61, 0x9c, 0x54, 0x0e, 0x83, 0xd6, 0x70, 0xb8, 0x42 };
 	char id[33] = "", text[37], host[256] = "";
-	int fd = open(MACHINE_ID, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, id, 32);
+	ssize_t n = small_file_read(MACHINE_ID, id, sizeof(id));
 
-	if (fd >= 0)
-		close(fd);
 	snprintf(text, sizeof(text), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
 	if (n == 32 && uuid_parse(text, out) == 0)
 		return;

@@ -30,6 +30,7 @@
 #include <boot/unpack_codecs.h>
 #include <lib/kernel.h>
 #include <lib/kernel_unpack.h>
+#include <lib/small_file.h>
 
 #define NOBODY		65534
 #define CPU_SECONDS	120
@@ -163,13 +164,9 @@ static void limit(int what, rlim_t value)
 /* Bytes of address space in use. */
 static rlim_t address_space(void)
 {
-	char text[64] = "";
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	char text[64];
 
-	if (fd >= 0)
-		close(fd);
-	return n > 0 ? strtoull(text, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) : RLIM_INFINITY;
+	return small_file_read("/proc/self/statm", text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) : RLIM_INFINITY;
 }
 
 static const char *drop_privileges(void)

@@ -2,9 +2,9 @@
 /* Network interfaces of Domain 0, by rtnetlink. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lib/netlink.h>
 #include <lib/network.h>
+#include <lib/small_file.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -30,17 +30,11 @@ unsigned int net_index(const char *name)
 static unsigned int sysfs_number(const char *name, const char *what)
 {
 	char path[96], text[32];
-	int fd, n;
 
 	if (!net_name_valid(name))
 		return 0;
 	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, what);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = (int)read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	small_file_read(path, text, sizeof(text));
 	return (unsigned int)strtoul(text, NULL, 10);
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Verbs about the machine and the hypervisor: info, dmesg, debug-keys. info of a guest is here as well. */
 #include <lib/metrics.h>
+#include <lib/small_file.h>
 #include <lodge/verb.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 static void field(const char *key, const char *value)
 {
@@ -35,17 +34,10 @@ static void optional(const char *key, const json_t *object, const char *member)
 static void from_sysfs(const char *key, const char *file)
 {
 	char path[128], text[512];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/hypervisor/%s", file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
+	if (small_file_read(path, text, sizeof(text)) < 0)
 		return;
-	text[n] = 0;
 	text[strcspn(text, "\n")] = 0;
 	field(key, text);
 }

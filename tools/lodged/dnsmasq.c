@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/small_file.h>
 #include <lodged/dnsmasq.h>
 #include <lodged/lan_hosts.h>
 #include <lodged/spawn.h>
@@ -62,18 +63,6 @@ int dnsmasq_config(const struct dnsmasq *d, char *text, unsigned long size)
 	return n < 0 || (unsigned long)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* Contents of a small file; "" if there is none. */
-static size_t read_small(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return n > 0 ? (size_t)n : 0;
-}
-
 static int write_config(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -92,17 +81,17 @@ static int write_config(const char *path, const char *text)
 static pid_t running(const struct dnsmasq *d, const char *config)
 {
 	char path[300], text[1024];
-	size_t n;
+	ssize_t n;
 	pid_t pid;
 
 	snprintf(path, sizeof(path), "%s/dnsmasq.pid", d->dir);
-	if (!read_small(path, text, sizeof(text)))
+	if (small_file_read(path, text, sizeof(text)) <= 0)
 		return 0;
 	pid = (pid_t)atoi(text);
 	if (pid <= 1)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	n = read_small(path, text, sizeof(text));
+	n = small_file_read(path, text, sizeof(text));
 	for (const char *arg = text; arg < text + n; arg += strlen(arg) + 1)
 		if (!strncmp(arg, "--conf-file=", 12) && !strcmp(arg + 12, config))
 			return pid;
@@ -188,7 +177,7 @@ int dnsmasq_start(const struct dnsmasq *d, struct err *e)
 	if (rc)
 		return err_set(e, -rc, "no-network", "the settings of the default network are too long");
 	pid = running(d, path);
-	read_small(path, old, sizeof(old));
+	small_file_read(path, old, sizeof(old));
 	if (pid && !strcmp(old, text) && !dnsmasq_stale_leases(d, false)) {
 		fd = open_pid(pid);
 		if (fd >= 0)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Domain 0's own memory. */
 #include <errno.h>
-#include <fcntl.h>
+#include <lib/small_file.h>
 #include <lodged/dom0.h>
 #include <lodged/nodes.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <xen/version.h>
 
 /* What the kernel counts as its own, which its target refers to: not to the page the same as what the hypervisor counts. */
@@ -43,24 +42,13 @@ uint64_t dom0_min_kib(void)
 	return min_kib;
 }
 
-/* A file of the kernel's, as a text; empty if it cannot be read. */
-static void read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	text[n < 0 ? 0 : n] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
-
 static int has_kib(struct session *s, uint64_t *kib, struct err *e)
 {
 	xen_domctl_getdomaininfo_t info;
 	char text[32];
 	int rc;
 
-	read_file(CURRENT_FILE, text, sizeof(text));
+	small_file_read(CURRENT_FILE, text, sizeof(text));
 	*kib = strtoull(text, NULL, 10);
 	if (*kib)
 		return 0;
@@ -81,7 +69,7 @@ int dom0_look(struct session *s, struct memory_figures *f, struct err *e)
 		f->target_kib = f->dom0_kib;	/* nobody has set one */
 	else if (rc)
 		return session_store_error(e, rc, "Domain 0's memory");
-	read_file("/proc/meminfo", meminfo, sizeof(meminfo));
+	small_file_read("/proc/meminfo", meminfo, sizeof(meminfo));
 	f->least_kib = min_kib == PLAN_KEEPS ? PLAN_KEEPS : plan_least(f->dom0_kib, plan_available(meminfo), min_kib);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lib/network.h>
+#include <lib/small_file.h>
 #include <lodged/lan_hosts.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -128,16 +129,12 @@ static uint32_t choose(uint64_t mac)
 /* One line "MAC,ADDRESS". False: nothing for this network. */
 static bool load(const char *path)
 {
-	char line[64] = "", *comma;
+	char line[64], *comma;
 	struct in_addr a;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint32_t slot;
 	uint64_t mac;
 
-	if (fd < 0 || read(fd, line, sizeof(line) - 1) < 0)
-		line[0] = '\0';
-	if (fd >= 0)
-		close(fd);
+	small_file_read(path, line, sizeof(line));
 	comma = strchr(line, ',');
 	if (!comma)
 		return false;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lib/network.h>
+#include <lib/small_file.h>
 #include <lodged/lan_setup.h>
 #include <lodged/spawn.h>
 #include <stdio.h>
@@ -27,15 +28,10 @@ uint32_t lan_candidate(uint32_t seed, unsigned int n, unsigned int prefix)
 
 static uint32_t machine_seed(void)
 {
-	char text[64] = "";
-	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
 	uint32_t h = 2166136261U;
+	char text[64];
 
-	if (fd >= 0) {
-		if (read(fd, text, sizeof(text) - 1) < 0)
-			text[0] = '\0';
-		close(fd);
-	}
+	small_file_read("/etc/machine-id", text, sizeof(text));
 	for (const char *p = text; *p && *p != '\n'; p++)
 		h = (h ^ (unsigned char)*p) * 16777619U;
 	return h;
@@ -65,15 +61,10 @@ static void look_at(uint32_t address, unsigned int prefix, bool own, unsigned in
 /* An address that is noted in the file, as "10.1.2.1/22". */
 static bool read_noted(const char *file, struct conf *c)
 {
-	char text[40] = "", *slash;
+	char text[40], *slash;
 	struct in_addr a;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	close(fd);
+	small_file_read(file, text, sizeof(text));
 	slash = strchr(text, '/');
 	if (!slash)
 		return false;

@@ -4,7 +4,7 @@
  * (/sys/bus/xen-backend/devices/vbd-ID-DEVICE/statistics, …/vif-ID-N/net/NAME/statistics). Directions are the guest's.
  */
 #include <dirent.h>
-#include <fcntl.h>
+#include <lib/small_file.h>
 #include <lodged/life.h>
 #include <lodged/methods.h>
 #include <lodged/nodes.h>
@@ -12,24 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define DEVICES		"/sys/bus/xen-backend/devices"
 #define SECTOR		512
 
 static json_int_t counter(const char *folder, const char *name)
 {
-	char path[512], text[32] = "";
-	ssize_t n;
-	int fd;
+	char path[512], text[32];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	return n > 0 ? (json_int_t)strtoull(text, NULL, 10) : 0;
+	small_file_read(path, text, sizeof(text));
+	return (json_int_t)strtoull(text, NULL, 10);
 }
 
 static json_t *disk_figures(struct session *s, const char *device, int domid, int number)
