@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <lib/block.h>
 #include <lib/block_holder.h>
+#include <lib/small_file.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <stdio.h>
@@ -15,26 +16,20 @@
 #include <unistd.h>
 
 #define LOOP_MAJOR_NUMBER	7
-#define OUR_TAG			"lodge:"
 #define LOOP_TRIES		64	/* others take loop devices, too */
 
 /* The disk that a partition is on: the device above it in sysfs. */
 static dev_t whole_disk(dev_t dev)
 {
-	char path[80], text[32] = "";
+	char path[80], text[32];
 	unsigned int maj, min;
-	int fd, n;
 
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
 	if (access(path, F_OK))
 		return dev;
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return dev;
-	n = (int)read(fd, text, sizeof(text) - 1);
-	close(fd);
-	return n > 0 && sscanf(text, "%u:%u", &maj, &min) == 2 ? makedev(maj, min) : dev;
+	small_file_read(path, text, sizeof(text));
+	return sscanf(text, "%u:%u", &maj, &min) == 2 ? makedev(maj, min) : dev;
 }
 
 static int identify(const char *path, const struct stat *st, struct block_id *id, struct err *e)
@@ -53,6 +48,11 @@ static int identify(const char *path, const struct stat *st, struct block_id *id
 	id->dev = id->whole = st->st_dev;
 	id->ino = st->st_ino;
 	return 0;
+}
+
+bool block_same(const struct block_id *a, const struct block_id *b)
+{
+	return a->is_file == b->is_file && a->dev == b->dev && a->ino == b->ino;
 }
 
 int block_identify(const char *path, struct block_id *id, struct err *e)
@@ -117,8 +117,7 @@ static int open_as(const char *path, const struct block_id *id, bool readonly, s
 	if (fd < 0)
 		return err_set(
 			e, errno, "bad-disk", "the disk %s cannot be opened for %s (%m)", path, readonly ? "reading" : "writing");
-	if (fstat(fd, &st) || identify(path, &st, &now, e) || now.is_file != id->is_file || now.dev != id->dev ||
-	    now.ino != id->ino) {
+	if (fstat(fd, &st) || identify(path, &st, &now, e) || !block_same(&now, id)) {
 		close(fd);
 		return err_set(e, EBUSY, "disk-in-use", "the disk %s was replaced by another one just now", path);
 	}
@@ -183,7 +182,7 @@ static bool sweep_one(int fd, dev_t dev, const struct loop_info64 *info, void *a
 	char tag[BLOCK_TAG_MAX];
 
 	loop_tag(info, tag);
-	if (!strncmp(tag, OUR_TAG, strlen(OUR_TAG)) && !s->keep(tag, s->ctx))
+	if (!strncmp(tag, BLOCK_TAG, strlen(BLOCK_TAG)) && !s->keep(tag, s->ctx))
 		ioctl(fd, LOOP_CLR_FD);
 	return true;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define BLOCK_TAG	"lodge:"	/* what all of ours begin with */
 #define BLOCK_TAG_MAX	64	/* with the 0 */
 
 /* What a path is, independent of its name. */
@@ -23,6 +24,7 @@ struct block_id {
 	dev_t whole;	/* block device: the disk that it is a partition of, or itself */
 };
 
+bool block_same(const struct block_id *a, const struct block_id *b);
 /* -ENOENT "no-disk"; -EINVAL "bad-disk": neither file nor block device, or empty. */
 int block_identify(const char *path, struct block_id *id, struct err *e);
 /*

@@ -125,7 +125,7 @@ static bool loop_of_file(int fd, dev_t dev, const struct loop_info64 *info, void
 
 	if (info->lo_device != s->id->dev || info->lo_inode != s->id->ino)
 		return true;
-	if (!strncmp((const char *)info->lo_file_name, "lodge:", 6)) {
+	if (!strncmp((const char *)info->lo_file_name, BLOCK_TAG, strlen(BLOCK_TAG))) {
 		snprintf(s->text, s->size, "is the disk of a guest (/dev/loop%u)", minor(dev));
 		s->found = HOLDER_OURS;
 	} else if (find_mount(same_device, &dev, where, sizeof(where), &writable)) {

@@ -132,11 +132,6 @@ static int backing_format(const char *image, const struct qcow2 *q, enum disk_fo
 	return 0;
 }
 
-static bool same(const struct block_id *a, const struct block_id *b)
-{
-	return a->is_file == b->is_file && a->dev == b->dev && a->ino == b->ino;
-}
-
 /* One more, whose path becomes the image's, or is freed. */
 static int add_layer(struct image *im, char *path, enum disk_format format, struct err *e)
 {
@@ -147,7 +142,7 @@ static int add_layer(struct image *im, char *path, enum disk_format format, stru
 		rc = err_set(e, ELOOP, "bad-image", "the image %s has more than %d backing files, one upon the other", im->layers[0].path,
 			IMAGE_LAYERS_MAX - 1);
 	for (size_t i = 0; !rc && i < im->n; i++)
-		if (same(&im->layers[i].id, &l.id))
+		if (block_same(&im->layers[i].id, &l.id))
 			rc = err_set(e, ELOOP, "bad-image", "the image %s is its own backing file, in the end", path);
 	if (rc)
 		free(path);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <lib/image_jail.h>
 #include <lib/image_process.h>
+#include <lib/small_file.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,23 +38,23 @@ const char *image_program(void)
 	return NULL;
 }
 
-/* Is the process one of ours with this tag? Only root and nobody count, so that no user's process is taken for it. */
-static bool has_tag(const char *pid, const char *tag)
+/* The tag of a process of ours, which is its first word. Only root's and nobody's count, so that no user's process is taken for one. */
+static bool process_tag(const char *pid, char tag[BLOCK_TAG_MAX + 1])
 {
-	char path[300], line[BLOCK_TAG_MAX + 1];
+	char path[300];
 	struct stat st;
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, line, sizeof(line) - 1);
-	line[n > 0 ? n : 0] = '\0';
-	n = fstat(fd, &st);
-	close(fd);
-	return !n && (st.st_uid == 0 || st.st_uid == NOBODY) && !strcmp(line, tag);
+	small_file_read(path, tag, BLOCK_TAG_MAX + 1);
+	return !strncmp(tag, BLOCK_TAG, strlen(BLOCK_TAG)) && strlen(tag) < BLOCK_TAG_MAX && !stat(path, &st) &&
+	       (st.st_uid == 0 || st.st_uid == NOBODY);
+}
+
+static bool has_tag(const char *pid, const char *tag)
+{
+	char found[BLOCK_TAG_MAX + 1];
+
+	return process_tag(pid, found) && !strcmp(found, tag);
 }
 
 static pid_t find_process(const char *tag)
@@ -319,18 +320,10 @@ void image_process_sweep(bool (*keep)(const char *tag, void *ctx), void *ctx)
 	struct dirent *d;
 
 	while (dir && (d = readdir(dir))) {
-		char path[300], tag[BLOCK_TAG_MAX] = "";
-		int fd;
+		char tag[BLOCK_TAG_MAX + 1];
 
-		if (!isdigit((unsigned char)d->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/cmdline", d->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (read(fd, tag, sizeof(tag) - 1) > 0 && !strncmp(tag, "lodge:", 6) && !keep(tag, ctx))
+		if (isdigit((unsigned char)d->d_name[0]) && process_tag(d->d_name, tag) && !keep(tag, ctx))
 			image_process_end(tag, 0);
-		close(fd);
 	}
 	if (dir)
 		closedir(dir);

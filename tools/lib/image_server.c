@@ -35,7 +35,7 @@ int image_try(const struct image *im, struct err *e)
 	struct nbd_export x;
 	int socket, rc;
 
-	snprintf(tag, sizeof(tag), "lodge:try-%d:", gettid());
+	snprintf(tag, sizeof(tag), BLOCK_TAG "try-%d:", gettid());
 	rc = serve(im, true, tag, &socket, &x, e);
 	if (rc)
 		return rc;

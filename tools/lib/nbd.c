@@ -6,9 +6,9 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lib/nbd.h>
 #include <lib/netlink.h>
+#include <lib/small_file.h>
 #include <linux/genetlink.h>
 #include <linux/nbd-netlink.h>
 #include <stdio.h>
@@ -71,25 +71,45 @@ static void read_family(const struct nlmsghdr *h, void *ctx)
 	}
 }
 
-/* Ask what the kernel calls its NBD devices here. */
-static int find_family(int fd, struct family *f)
+/* A socket, and what the kernel calls its NBD devices there. The descriptor or -errno. */
+static int open_family(struct family *f)
 {
 	struct genlmsghdr head = { .cmd = CTRL_CMD_GETFAMILY, .version = 1 };
+	int fd = nl_open(NETLINK_GENERIC), rc;
 	struct nl_request r;
-	int rc;
 
+	if (fd < 0)
+		return fd;
 	*f = (struct family){ 0 };
 	nl_start(&r, GENL_ID_CTRL, 0, &head, sizeof(head));
 	nl_put_string(&r, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME);
 	rc = nl_transact(fd, &r, read_family, f);
-	return rc ? rc : f->id ? 0 : -ENOENT;
+	if (!rc && !f->id)
+		rc = -ENOENT;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
 }
 
-static void start(struct nl_request *r, const struct family *f, uint8_t command)
+/* Begin a request; the descriptor to end it with, or -errno. */
+static int start(struct nl_request *r, uint8_t command)
 {
 	struct genlmsghdr head = { .cmd = command, .version = NBD_GENL_VERSION };
+	struct family f;
+	int fd = open_family(&f);
 
-	nl_start(r, f->id, 0, &head, sizeof(head));
+	if (fd >= 0)
+		nl_start(r, f.id, 0, &head, sizeof(head));
+	return fd;
+}
+
+static int end(int fd, struct nl_request *r, nl_answer_fn *fn, void *ctx)
+{
+	int rc = nl_transact(fd, r, fn, ctx);
+
+	close(fd);
+	return rc;
 }
 
 static void put_socket(struct nl_request *r, int socket)
@@ -122,24 +142,18 @@ static void read_index(const struct nlmsghdr *h, void *ctx)
 
 int nbd_connect(int socket, const struct nbd_export *x, const char *tag)
 {
-	int fd = nl_open(NETLINK_GENERIC), number = -1, rc;
 	struct nl_request r;
-	struct family f;
+	int fd = start(&r, NBD_CMD_CONNECT), number = -1, rc;
 
 	if (fd < 0)
 		return fd;
-	rc = find_family(fd, &f);
-	if (!rc) {
-		start(&r, &f, NBD_CMD_CONNECT);
-		nl_put_u64(&r, NBD_ATTR_SIZE_BYTES, x->size);
-		nl_put_u64(&r, NBD_ATTR_BLOCK_SIZE_BYTES, SECTOR);
-		nl_put_u64(&r, NBD_ATTR_SERVER_FLAGS, x->flags);
-		put_limits(&r);
-		put_socket(&r, socket);
-		nl_put_string(&r, NBD_ATTR_BACKEND_IDENTIFIER, tag);
-		rc = nl_transact(fd, &r, read_index, &number);
-	}
-	close(fd);
+	nl_put_u64(&r, NBD_ATTR_SIZE_BYTES, x->size);
+	nl_put_u64(&r, NBD_ATTR_BLOCK_SIZE_BYTES, SECTOR);
+	nl_put_u64(&r, NBD_ATTR_SERVER_FLAGS, x->flags);
+	put_limits(&r);
+	put_socket(&r, socket);
+	nl_put_string(&r, NBD_ATTR_BACKEND_IDENTIFIER, tag);
+	rc = end(fd, &r, read_index, &number);
 	return rc ? rc : number;
 }
 
@@ -157,58 +171,40 @@ static bool taken(int sock)
 
 int nbd_reconnect(int number, int socket, const char *tag)
 {
-	int fd = nl_open(NETLINK_GENERIC), rc;
 	struct nl_request r;
-	struct family f;
+	int fd = start(&r, NBD_CMD_RECONFIGURE), rc;
 
 	if (fd < 0)
 		return fd;
-	rc = find_family(fd, &f);
-	if (!rc) {
-		start(&r, &f, NBD_CMD_RECONFIGURE);
-		nl_put_u32(&r, NBD_ATTR_INDEX, (uint32_t)number);
-		put_limits(&r);
-		put_socket(&r, socket);
-		nl_put_string(&r, NBD_ATTR_BACKEND_IDENTIFIER, tag);
-		rc = nl_transact(fd, &r, NULL, NULL);
-	}
-	close(fd);
+	nl_put_u32(&r, NBD_ATTR_INDEX, (uint32_t)number);
+	put_limits(&r);
+	put_socket(&r, socket);
+	nl_put_string(&r, NBD_ATTR_BACKEND_IDENTIFIER, tag);
+	rc = end(fd, &r, NULL, NULL);
 	return rc ? rc : taken(socket) ? 0 : -ENOSPC;
 }
 
 int nbd_disconnect(int number)
 {
-	int fd = nl_open(NETLINK_GENERIC), rc;
 	struct nl_request r;
-	struct family f;
+	int fd = start(&r, NBD_CMD_DISCONNECT);
 
 	if (fd < 0)
 		return fd;
-	rc = find_family(fd, &f);
-	if (!rc) {
-		start(&r, &f, NBD_CMD_DISCONNECT);
-		nl_put_u32(&r, NBD_ATTR_INDEX, (uint32_t)number);
-		rc = nl_transact(fd, &r, NULL, NULL);
-	}
-	close(fd);
-	return rc;
+	nl_put_u32(&r, NBD_ATTR_INDEX, (uint32_t)number);
+	return end(fd, &r, NULL, NULL);
 }
 
 /* A line of sysfs; false: there is none. */
 static bool read_line(int number, const char *what, char *line, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int fd;
+	bool there;
 
 	snprintf(path, sizeof(path), "/sys/block/nbd%d/%s", number, what);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, line, size - 1);
-	if (fd >= 0)
-		close(fd);
-	line[n > 0 ? n : 0] = '\0';
+	there = small_file_read(path, line, size) > 0;
 	line[strcspn(line, "\n")] = '\0';
-	return n > 0;
+	return there;
 }
 
 bool nbd_tag(int number, char tag[BLOCK_TAG_MAX])
@@ -242,7 +238,7 @@ void nbd_each(void (*fn)(int number, const char *tag, void *ctx), void *ctx)
 		char tag[BLOCK_TAG_MAX];
 		int number;
 
-		if (sscanf(d->d_name, "nbd%d", &number) == 1 && nbd_tag(number, tag) && !strncmp(tag, "lodge:", 6))
+		if (sscanf(d->d_name, "nbd%d", &number) == 1 && nbd_tag(number, tag) && !strncmp(tag, BLOCK_TAG, strlen(BLOCK_TAG)))
 			fn(number, tag, ctx);
 	}
 	if (dir)
@@ -251,18 +247,15 @@ void nbd_each(void (*fn)(int number, const char *tag, void *ctx), void *ctx)
 
 int nbd_listen(int listener)
 {
-	int fd = nl_open(NETLINK_GENERIC), rc;
 	struct family f;
+	int fd = open_family(&f);
 
 	if (fd < 0)
 		return fd;
-	rc = find_family(fd, &f);
 	close(fd);
-	if (!rc && !f.group)
-		rc = -ENOENT;
-	if (!rc && setsockopt(listener, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &f.group, sizeof(f.group)))
-		rc = -errno;
-	return rc;
+	if (!f.group)
+		return -ENOENT;
+	return setsockopt(listener, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &f.group, sizeof(f.group)) ? -errno : 0;
 }
 
 int nbd_next_dead(int fd)

@@ -78,9 +78,11 @@ static int check_own_disks(const struct definition *d, const struct disk *new, s
 		const struct disk *k = &d->disks[i];
 
 		/* What a drive has is on its way out. */
-		if (!k->target || k->script || definition_vdev_number(k->vdev) == definition_vdev_number(new->vdev) || (k->readonly && new->readonly) || (k->shared && new->shared) ||
-			block_identify(k->target, &other, &ignored) || other.is_file != id.is_file || other.dev != id.dev ||
-			other.ino != id.ino)
+		if (!k->target || k->script || definition_vdev_number(k->vdev) == definition_vdev_number(new->vdev))
+			continue;
+		if ((k->readonly && new->readonly) || (k->shared && new->shared))
+			continue;
+		if (block_identify(k->target, &other, &ignored) || !block_same(&other, &id))
 			continue;
 		return err_set(e, EBUSY, "disk-in-use", "the guest %s has %s already, as %s", d->name, new->target, k->vdev);
 	}

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lib/image_server.h>
 #include <lib/network.h>
+#include <lib/small_file.h>
 #include <lodged/devices.h>
 #include <lodged/hub.h>
 #include <lodged/images.h>
@@ -189,7 +190,7 @@ void devices_check(const struct definition *d, struct guest *g, bool claim, prob
 
 void devices_tag(char tag[BLOCK_TAG_MAX], const char *uuid, const char *vdev)
 {
-	snprintf(tag, BLOCK_TAG_MAX, "lodge:%s:%s", uuid, vdev);
+	snprintf(tag, BLOCK_TAG_MAX, BLOCK_TAG "%s:%s", uuid, vdev);
 }
 
 static int attach_disk(const struct disk *d, const char *uuid, dev_t *dev, struct err *e)
@@ -279,16 +280,10 @@ void devices_cancel(const struct definition *d, struct hub_wait *waits)
 unsigned int devices_backend_state(const char *device)
 {
 	static const char *const names[] = { "Unknown", "Initialising", "InitWait", "Initialised", "Connected", "Closing", "Closed" };
-	char path[128], state[32] = "";
-	FILE *f;
+	char path[128], state[32];
 
 	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s/state", device);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (!fgets(state, sizeof(state), f))
-		state[0] = '\0';
-	fclose(f);
+	small_file_read(path, state, sizeof(state));
 	state[strcspn(state, "\n")] = '\0';
 	for (unsigned int i = 1; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(state, names[i]))

@@ -141,7 +141,7 @@ static bool not_of_guest(const char *tag, void *ctx)
 {
 	struct removal *r = ctx;
 
-	return strncmp(tag + strlen("lodge:"), r->uuid, strlen(r->uuid));
+	return strncmp(tag + strlen(BLOCK_TAG), r->uuid, strlen(r->uuid));
 }
 
 void devices_remove(struct session *s, int domid, const char *uuid, const struct definition *d)

@@ -36,7 +36,7 @@ struct served {
 
 static bool read_tag(const char *tag, struct served *v)
 {
-	return sscanf(tag, "lodge:%36[^:]:%63s", v->uuid, v->vdev) == 2;
+	return sscanf(tag, BLOCK_TAG "%36[^:]:%63s", v->uuid, v->vdev) == 2;
 }
 
 /* Does the guest's device use it? A number is another's when this one has gone. */

@@ -154,7 +154,7 @@ static bool keep_disk(const char *tag, void *ctx)
 	struct guest *g;
 	uint8_t uuid[16];
 
-	snprintf(text, sizeof(text), "%s", tag + strlen("lodge:"));
+	snprintf(text, sizeof(text), "%s", tag + strlen(BLOCK_TAG));
 	vdev = strrchr(tag, ':') + 1;
 	g = uuid_from_text(text, uuid) ? registry_by_uuid(uuid) : NULL;
 	if (g && g->domid >= 0)
