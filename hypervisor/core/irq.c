@@ -212,7 +212,7 @@ static void dispatch(struct cpu_user_regs *regs)
 
 void irq_dispatch(struct cpu_user_regs *regs)
 {
-	u32 before = spinlocks_enter_irq();
+	struct held_locks before = spinlocks_enter_irq();
 
 	dispatch(regs);
 	spinlocks_leave_irq(before);

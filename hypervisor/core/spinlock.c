@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Ticket locks and the check of their order. */
+/*
+ * Ticket locks and the check of their order.
+ *
+ * What a CPU holds is a chain through the locks themselves, from the one taken last. Each says how great the levels get from it downwards, so
+ * that one comparison checks the order, however many are held; where it fails, the whole chain is looked at. An interrupt handler begins a chain of its own.
+ */
 #include <core/panic.h>
 #include <core/percpu.h>
 #include <core/spinlock.h>
 #include <x86/atomic.h>
 #include <x86/cr.h>
 
-#define MAX_HELD 12
-
 /* How a lock is used: must never be both. */
 #define USED_IRQS_ON	1	/* held with interrupts on */
 #define USED_IN_IRQ	2	/* taken by an interrupt handler */
 
-/* The locks this CPU holds, in the order taken; those from `base` on were taken by the interrupt handler that runs, if in_irq. */
-struct held_locks { const struct spinlock *lock[MAX_HELD]; unsigned n, base; bool in_irq; };
-static DEFINE_PER_CPU(struct held_locks, held_locks);
+/* Ends every chain, below all levels. */
+static struct spinlock nothing = { .name = "nothing" };
+static DEFINE_PER_CPU(struct held_locks, held_locks) = { .top = &nothing };
 static bool busted;
 
 void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
@@ -22,40 +25,30 @@ void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
 	*l = (struct spinlock)SPINLOCK_INIT((u16)level, name);
 }
 
-/*
- * A place counts before it is filled: an interrupt handler that comes between the two looks only at those above. The other way round, its
- * own lock would take the place.
- */
-static __always_inline void note_held(struct spinlock *l, struct held_locks *h)
+/* An interrupt handler may come at any moment; it leaves the chain as it finds it. */
+static __always_inline void note_held(struct spinlock *l, struct held_locks *h, struct spinlock *top, u16 reached)
 {
-	unsigned n = h->n;
-
-	if (unlikely(n == MAX_HELD))
-		panic("more than %d locks held taking %s", MAX_HELD, l->name);
-	WRITE_ONCE(h->n, n + 1);
+	l->below = top;
+	l->reached = reached;
 	barrier();
-	WRITE_ONCE(h->lock[n], l);
-	l->cpu = (u16)(smp_processor_id() + 1);
+	h->top = l;
 }
 
-/* It is not the one that was taken last. */
-static void note_released_below(struct spinlock *l, struct held_locks *h)
+/* It is not the one that was taken last. What those above have reached stays: too much only means that the next one is taken the slow way. */
+static void note_released_below(const struct spinlock *l, const struct held_locks *h)
 {
-	unsigned i = h->n;
+	struct spinlock *above = h->top;
 
-	while (i && h->lock[i - 1] != l)
-		i--;
-	if (unlikely(!i))
+	while (above != &nothing && above->below != l)
+		above = above->below;
+	if (unlikely(above == &nothing))
 		panic("lock %s released but not held", l->name);
-	l->cpu = 0;
-	for (; i < h->n; i++)
-		h->lock[i - 1] = h->lock[i];
-	h->n--;
+	above->below = l->below;
 }
 
 static __always_inline u8 usage_of(const struct held_locks *h, bool irqs_on)
 {
-	return h->in_irq ? USED_IN_IRQ : irqs_on ? USED_IRQS_ON : 0;
+	return h->usage | (irqs_on && !h->usage ? USED_IRQS_ON : 0);
 }
 
 static __always_inline void check_usage(struct spinlock *l, const struct held_locks *h, bool irqs_on)
@@ -72,32 +65,25 @@ static __always_inline void check_usage(struct spinlock *l, const struct held_lo
 /* nested: a lock of the same level may be held. */
 static __noinline void check_order(const struct spinlock *l, const struct held_locks *h, bool nested)
 {
-	for (unsigned i = h->base; i < h->n; i++) {
-		if (unlikely(h->lock[i]->level >= l->level + nested))
-			panic("lock order: %s (level %u) taken while %s (level %u) is held", l->name, l->level,
-			      h->lock[i]->name, h->lock[i]->level);
-		if (unlikely(l->usage & USED_IRQS_ON && h->lock[i]->usage & USED_IN_IRQ))
-			panic("lock order: %s, held elsewhere with interrupts on, taken while %s of interrupt handlers is held",
-			      l->name, h->lock[i]->name);
+	for (const struct spinlock *held = h->top; held != &nothing; held = held->below) {
+		if (unlikely(held->level >= l->level + nested))
+			panic("lock order: %s (level %u) taken while %s (level %u) is held", l->name, l->level, held->name, held->level);
+		if (unlikely(l->usage & USED_IRQS_ON && held->usage & USED_IN_IRQ))
+			panic("lock order: %s, held elsewhere with interrupts on, taken while %s of interrupt handlers is held", l->name, held->name);
 	}
 }
 
-u32 spinlocks_enter_irq(void)
+struct held_locks spinlocks_enter_irq(void)
 {
-	struct held_locks *h = &this_cpu(held_locks);
-	u32 before = h->base << 1 | h->in_irq;
+	struct held_locks *h = &this_cpu(held_locks), before = *h;
 
-	h->base = h->n;
-	h->in_irq = true;
+	*h = (struct held_locks){ .top = &nothing, .usage = USED_IN_IRQ };
 	return before;
 }
 
-void spinlocks_leave_irq(u32 before)
+void spinlocks_leave_irq(struct held_locks before)
 {
-	struct held_locks *h = &this_cpu(held_locks);
-
-	h->base = before >> 1;
-	h->in_irq = before & 1;
+	this_cpu(held_locks) = before;
 }
 
 /* False: no longer worth waiting for. */
@@ -120,39 +106,30 @@ static __noinline u64 take_slow(struct spinlock *l, bool nested, bool irqs_on, u
 	if (unlikely(busted))
 		return flags;
 	check_usage(l, h, irqs_on);
-	if (h->n != h->base)
-		check_order(l, h, nested);
+	check_order(l, h, nested);
 	ticket = atomic_fetch_add(&l->next, 1);
 	if (likely(atomic_load(&l->owner) == ticket) || wait_turn(l, ticket))
-		note_held(l, h);
+		note_held(l, h, h->top, max(l->level, h->top->reached));
 	return flags;
 }
 
-/* Is the order with the locks that are held plainly right? At most one is looked at. */
-static __always_inline bool in_order(const struct spinlock *l, u8 used, const struct held_locks *h)
-{
-	unsigned n = h->n, others = n - h->base;
-	const struct spinlock *top;
-
-	if (likely(!others))
-		return true;
-	top = h->lock[n - 1];
-	return others == 1 && top->level < l->level && !(used & USED_IRQS_ON && top->usage & USED_IN_IRQ);
-}
-
-/* It is free, known to be used in this way, and in order. Calls nothing. */
+/* It is free, known to be used in this way, and plainly in order. Calls nothing. */
 static __always_inline bool take_fast(struct spinlock *l, bool irqs_on)
 {
 	struct held_locks *h = &this_cpu(held_locks);
+	struct spinlock *top = h->top;
 	u8 used = READ_ONCE(l->usage);
 	u32 owner;
 
-	if (unlikely(busted || usage_of(h, irqs_on) & ~used || used == (USED_IN_IRQ | USED_IRQS_ON) || !in_order(l, used, h)))
+	if (unlikely(usage_of(h, irqs_on) & ~used || top->reached >= l->level))
+		return false;
+	/* Of those that are held only one is looked at. */
+	if (unlikely(used & USED_IRQS_ON) && top != &nothing && (top->usage & USED_IN_IRQ || top->below != &nothing))
 		return false;
 	owner = atomic_load(&l->owner);
 	if (unlikely(!atomic_try_cmpxchg(&l->next, &owner, owner + 1)))
 		return false;
-	note_held(l, h);
+	note_held(l, h, top, l->level);
 	return true;
 }
 
@@ -168,22 +145,30 @@ void spin_lock_nested(struct spinlock *l) { take_slow(l, true, local_irq_is_enab
 
 bool spin_trylock(struct spinlock *l)
 {
+	struct held_locks *h = &this_cpu(held_locks);
 	u32 owner = atomic_load(&l->owner);
-	u32 expected = owner;
 
 	if (unlikely(busted))
 		return true;
-	if (!atomic_try_cmpxchg(&l->next, &expected, owner + 1))
+	if (!atomic_try_cmpxchg(&l->next, &owner, owner + 1))
 		return false;
-	note_held(l, &this_cpu(held_locks));
+	note_held(l, h, h->top, max(l->level, h->top->reached));
 	return true;
+}
+
+/* The next one's turn. Nobody else writes it, so that it need not be one access. */
+static __always_inline void pass_on(struct spinlock *l)
+{
+	barrier();
+	l->owner++;
+	barrier();
 }
 
 static __noinline void give_slow(struct spinlock *l, u64 flags)
 {
 	if (likely(!busted)) {
 		note_released_below(l, &this_cpu(held_locks));
-		atomic_store(&l->owner, l->owner + 1);
+		pass_on(l);
 	}
 	local_irq_restore(flags);
 }
@@ -192,15 +177,13 @@ static __noinline void give_slow(struct spinlock *l, u64 flags)
 static __always_inline void give(struct spinlock *l, u64 flags)
 {
 	struct held_locks *h = &this_cpu(held_locks);
-	u32 n = h->n;
 
-	if (unlikely(busted || !n || h->lock[n - 1] != l)) {
+	if (unlikely(h->top != l)) {
 		give_slow(l, flags);
 		return;
 	}
-	l->cpu = 0;
-	WRITE_ONCE(h->n, n - 1);
-	atomic_store(&l->owner, l->owner + 1);
+	h->top = l->below;
+	pass_on(l);
 	local_irq_restore(flags);
 }
 
@@ -236,8 +219,8 @@ void spinlocks_bust(void)
 
 void spinlocks_assert_none_held(void)
 {
-	const struct held_locks *h = &this_cpu(held_locks);
+	const struct spinlock *top = this_cpu(held_locks).top;
 
-	if (unlikely(h->n && !busted))
-		panic("lock %s still held on the way to a guest", h->lock[0]->name);
+	if (unlikely(top != &nothing && !busted))
+		panic("lock %s still held on the way to a guest", top->name);
 }

@@ -50,9 +50,16 @@ enum lock_level {
 struct spinlock {
 	u32 next, owner;	/* ticket lock */
 	u16 level;
-	u16 cpu;		/* holder + 1; diagnostic */
+	u16 reached;		/* while held: the greatest level of it and those below, or more */
 	u8 usage;		/* how it has been taken so far; the checks' own */
 	const char *name;
+	struct spinlock *below;	/* while held: what its holder took before it */
+};
+
+/* The locks that a CPU holds. */
+struct held_locks {
+	struct spinlock *top;	/* the one taken last; at the end of the chain is one that is nobody's */
+	u8 usage;			/* the checks' own: an interrupt handler runs */
 };
 
 #define SPINLOCK_INIT(lvl, nm)	{ .level = (lvl), .name = (nm) }
@@ -71,8 +78,8 @@ void spin_lock_irq(struct spinlock *l);
 void spin_unlock_irq(struct spinlock *l);
 bool spin_is_locked(const struct spinlock *l);
 /* Around an interrupt handler, interrupts off: returns what leave_irq wants. */
-u32 spinlocks_enter_irq(void);
-void spinlocks_leave_irq(u32 before);
+struct held_locks spinlocks_enter_irq(void);
+void spinlocks_leave_irq(struct held_locks before);
 /* Stop checking the order and ignore contention: for the panic path only. */
 void spinlocks_bust(void);
 /* Panic when the calling CPU holds any lock: called before returning to a guest in debug builds. */

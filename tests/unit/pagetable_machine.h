@@ -78,8 +78,8 @@ void printk(enum log_level level, const char *fmt, ...)
 void printk_guest(enum log_level level, const char *fmt, ...) { }
 
 /* One CPU executes at a time, so a lock may only be found taken by mistake. */
-void spin_lock(struct spinlock *l) { CHECK(!l->cpu); l->cpu = 1; }
-void spin_unlock(struct spinlock *l) { CHECK(l->cpu); l->cpu = 0; }
+void spin_lock(struct spinlock *l) { CHECK(!l->next); l->next = 1; }
+void spin_unlock(struct spinlock *l) { CHECK(l->next); l->next = 0; }
 bool softirq_pending(void) { return test_below(100) < preempt_percent; }
 void vcpu_sync_state(struct vcpu *v) { }
 bool pv_check_descriptor(u64 *desc) { return !(*desc & 1); }

@@ -16,6 +16,7 @@ unsigned fake_cpu;
 struct vcpu *fake_current[1];
 
 static DEFINE_SPINLOCK(outer, LOCK_PT);
+static DEFINE_SPINLOCK(middle, LOCK_EVTCHN);
 static DEFINE_SPINLOCK(inner, LOCK_HEAP);
 static DEFINE_SPINLOCK(handlers, LOCK_IRQ);
 static unsigned interrupts;
@@ -40,7 +41,7 @@ void __noreturn panic(const char *fmt, ...)
 /* The processor's single step: after every instruction, what an interrupt handler does. */
 static void interrupt(int signal)
 {
-	u32 before = spinlocks_enter_irq();
+	struct held_locks before = spinlocks_enter_irq();
 
 	(void)signal;
 	interrupts++;
@@ -58,7 +59,7 @@ static inline void single_step(bool on)
 
 TEST(interrupts_at_every_instruction)
 {
-	u32 before;
+	struct held_locks before;
 
 	signal(SIGTRAP, interrupt);
 	/* As a handler that was itself interrupted, so that the locks' use with interrupts on does not matter; the host's are never off. */
@@ -98,6 +99,53 @@ TEST(order_is_checked)
 	spin_unlock(&inner);
 	CHECK(takes(&outer));
 	spin_unlock(&outer);
+}
+
+/* Out of order by trylock: what was taken last does not have the greatest level, but when the others are gone. */
+TEST(order_with_all_that_are_held)
+{
+	struct spinlock *all[] = { &outer, &middle, &inner, &handlers };
+	/* In a handler, whose locks are taken the quick way once they are known. */
+	struct held_locks before = spinlocks_enter_irq();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		spin_lock(all[i]);
+		spin_unlock(all[i]);
+	}
+	spin_lock(&inner);
+	CHECK(spin_trylock(&outer));
+	CHECK(!takes(&middle));
+	CHECK_STR(panic_text, "lock order: middle (level 50) taken while inner (level 80) is held");
+	CHECK(takes(&handlers));
+	spin_unlock(&inner);
+	CHECK(!takes(&middle));
+	spin_unlock(&handlers);
+	CHECK(takes(&middle));
+	CHECK(!takes(&outer));
+	spin_unlock(&outer);
+	CHECK(!takes(&outer));
+	spin_unlock(&middle);
+	CHECK(takes(&outer));
+	spin_unlock(&outer);
+	spinlocks_assert_none_held();
+	spinlocks_leave_irq(before);
+}
+
+/* Below one that handlers take, although not directly. */
+TEST(order_with_handlers_locks)
+{
+	struct held_locks before = spinlocks_enter_irq();
+
+	spin_lock(&outer);
+	spin_unlock(&outer);
+	spinlocks_leave_irq(before);
+	spin_lock(&inner);
+	spin_unlock(&inner);
+	/* The host cannot turn interrupts off; a trylock does not ask. */
+	CHECK(spin_trylock(&outer));
+	CHECK(spin_trylock(&middle));
+	CHECK(!takes(&inner));
+	CHECK_STR(panic_text, "lock order: inner, held elsewhere with interrupts on, taken while outer of interrupt handlers is held");
 }
 
 TEST(handlers_lock_needs_interrupts_off)
