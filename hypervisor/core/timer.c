@@ -130,20 +130,23 @@ void timer_set(struct timer *t, s_time_t expires)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
-void timer_stop(struct timer *t)
-{
-	u64 flags;
-	struct timer_queue *q = lock_queue(t, &flags);
-
-	dequeue(q, t);
-	spin_unlock_irqrestore(&q->lock, flags);
-}
-
 bool timer_is_set(const struct timer *t)
 {
 	u8 state = READ_ONCE(t->state);
 
 	return state == TIMER_QUEUED || state == TIMER_MOVING;
+}
+
+void timer_stop(struct timer *t)
+{
+	struct timer_queue *q;
+	u64 flags;
+
+	if (!timer_is_set(t))
+		return;
+	q = lock_queue(t, &flags);
+	dequeue(q, t);
+	spin_unlock_irqrestore(&q->lock, flags);
 }
 
 void timer_migrate(struct timer *t, unsigned cpu)
@@ -190,6 +193,7 @@ void timer_kill(struct timer *t)
 static void run_timers(void)
 {
 	struct timer_queue *q = &this_cpu(timer_queue);
+	s_time_t now = time_now();
 	struct tree_node *first;
 
 	spin_lock_irq(&q->lock);
@@ -198,7 +202,7 @@ static void run_timers(void)
 		void (*fn)(void *) = t->fn;
 		void *data = t->data;
 
-		if (t->expires > time_now())
+		if (t->expires > now)
 			break;
 		dequeue(q, t);
 		atomic_store(&q->running, t);
