@@ -14,7 +14,7 @@ struct timescale timescale_ratio(u64 ns, u64 ticks);
 struct timescale timescale_hz(u64 hz);
 /* Ticks to nanoseconds, rounded down. Exact for results below 2^63; beyond that, saturates to 2^63 - 1. */
 u64 timescale_ns(struct timescale s, u64 ticks);
-/* The same for reading the clock, which happens all the time. False: not a usual one, between 1 and 2^32 Hz, or for too long: nothing was done. */
+/* The same for reading the clock, which happens all the time. False: not a usual one, between 4 MHz and 100 GHz, or for too long: nothing was done. */
 static inline bool timescale_ns_usual(struct timescale s, u64 ticks, u64 *ns);
 /* Nanoseconds to ticks: the reverse, rounded up, saturating to 2^63 - 1. */
 u64 timescale_ticks(struct timescale s, u64 ns);
@@ -41,15 +41,13 @@ u64 date_to_seconds(unsigned year, unsigned month, unsigned day, unsigned hour, 
 
 static inline bool timescale_ns_usual(struct timescale s, u64 ticks, u64 *ns)
 {
-	/* ticks * mul / 2^(32 - shift), in 128 bits. */
 	unsigned __int128 product = (unsigned __int128)ticks * s.mul;
-	u64 high = (u64)(product >> 64);
 	unsigned right = 32u - (unsigned)s.shift;
 
 	/* The result is below 2^62. */
-	if (unlikely(right - 2 > 63 - 2 || high >> (right - 2)))
+	if (unlikely(right - 24 > 40 - 24 || ticks >> 54))
 		return false;
-	*ns = high << (64 - right) | (u64)product >> right;
+	*ns = (u64)(product >> (right & 63));
 	return true;
 }
 
