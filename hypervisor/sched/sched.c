@@ -195,6 +195,16 @@ static void bill(struct sched_cpu *c, s_time_t now)
 	c->charged = now;
 }
 
+/*
+ * The CPU is to look again at `when` at the latest. A timer that is set to an earlier time stays: setting it anew at each change would cost more than
+ * a look too many.
+ */
+static void look_by(struct sched_cpu *c, s_time_t when)
+{
+	if (when != STIME_MAX && !(timer_is_set(&c->timer) && c->timer.expires <= when))
+		timer_set(&c->timer, when);
+}
+
 /* Something has been queued: let the CPU look at it now, or at the right time. True: kick it, once it is unlocked. */
 static bool notice(struct sched_cpu *c, s_time_t now)
 {
@@ -204,8 +214,7 @@ static bool notice(struct sched_cpu *c, s_time_t now)
 		cpumask_clear_atomic(c->cpu, &sched_idle_cpus);
 		return softirq_mark_cpu(c->cpu, SOFTIRQ_SCHEDULE);
 	}
-	if (when != STIME_MAX)
-		timer_set(&c->timer, when);
+	look_by(c, when);
 	return false;
 }
 
@@ -380,12 +389,10 @@ static struct vcpu *choose(struct sched_cpu *c, s_time_t now)
 
 static void set_turn_end(struct sched_cpu *c, s_time_t now)
 {
-	s_time_t when = is_idle_vcpu(c->curr) ? STIME_MAX : turn_end(c, now);
-
-	if (when == STIME_MAX)
+	if (is_idle_vcpu(c->curr))
 		timer_stop(&c->timer);
 	else
-		timer_set(&c->timer, when);
+		look_by(c, turn_end(c, now));
 }
 
 /* Its timers come along, and the periodic one goes on: at once when a tick is overdue. */

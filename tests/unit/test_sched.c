@@ -25,6 +25,7 @@
 
 #define CPUS	5
 #define VCPUS	16
+#define TURN	MILLISECS(10)
 
 unsigned fake_cpu;
 struct vcpu *fake_current[MAX_CPUS];
@@ -121,6 +122,7 @@ void smp_kick(unsigned cpu)
 }
 
 /* state: armed. */
+static unsigned timers_set;
 static struct timer *cap_timer;	/* the only one with a domain as its data */
 
 void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
@@ -131,8 +133,9 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
 }
 
 void timer_kill(struct timer *t) { t->state = 0; }
-void timer_set(struct timer *t, s_time_t when) { t->expires = when; t->state = 1; }
+void timer_set(struct timer *t, s_time_t when) { t->expires = when; t->state = 1; timers_set++; }
 void timer_stop(struct timer *t) { t->state = 0; }
+bool timer_is_set(const struct timer *t) { return t->state; }
 void timer_migrate(struct timer *t, unsigned cpu) { t->cpu = (u16)cpu; }
 
 /* The only DOMAIN_MODULE row of the sources lies directly before this place. */
@@ -275,6 +278,15 @@ static void check_waiting(const struct vcpu *v)
 		TEST_FAIL("vCPU %u has been waiting at CPU%u for %ld us while a CPU idles", v->id, v->processor, (now - since[v->id]) / 1000);
 }
 
+/* Somebody who waits does so until the end of the turn, at most. An idle CPU is left alone. */
+static void check_timer(const struct sched_cpu *c)
+{
+	if (is_idle_vcpu(c->curr))
+		CHECK(!c->timer.state);
+	else if (c->nr_queued)
+		CHECK(c->timer.state && c->timer.expires <= c->turn_start + TURN);
+}
+
 static void check_machine(void)
 {
 	unsigned queued[CPUS] = { 0 };
@@ -311,6 +323,7 @@ static void check_machine(void)
 		CHECK_EQ(sched_cpus[cpu]->load, load[cpu]);
 		CHECK(fake_current[cpu] == sched_cpus[cpu]->curr);
 		CHECK(!to_be_kicked[cpu]);
+		check_timer(sched_cpus[cpu]);
 		CHECK(is_idle_vcpu(sched_cpus[cpu]->curr) == (cpumask_test(cpu, &sched_idle_cpus) || !cpumask_test(cpu, &cpu_online)) ||
 		      !is_idle_vcpu(sched_cpus[cpu]->curr));
 	}
@@ -515,7 +528,6 @@ TEST(cap_and_chaos)
 	sched_cap_destroy(&domain);
 }
 
-/* A vCPU that computes for a short while now and then does not wait behind those that always compute. */
 /* Nobody has billed who has run alone for long: the clock by which the newcomer is judged must be right all the same. */
 TEST(newcomer_to_a_long_turn)
 {
@@ -533,6 +545,24 @@ TEST(newcomer_to_a_long_turn)
 	CHECK(guests[1].ran >= MILLISECS(20));
 }
 
+/* Two who wake each other all the time: the timer of the CPU is left alone, but for once in a turn. */
+TEST(timer_stays)
+{
+	unsigned before;
+
+	start(1, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		guests[i].burst = guests[i].left = MICROSECS(20);
+		guests[i].sleep = MICROSECS(10);
+	}
+	wake_all();
+	before = timers_set;
+	simulate(NS_PER_SEC);
+	CHECK(sched_cpus[0]->switches > 20000);
+	CHECK(timers_set - before < 2000);
+}
+
+/* A vCPU that computes for a short while now and then does not wait behind those that always compute. */
 TEST(sleepers_are_served_soon)
 {
 	start(1, 3);
