@@ -9,6 +9,7 @@
 #include <core/param.h>
 #include <core/percpu.h>
 #include <core/segments.h>
+#include <core/softirq.h>
 #include <core/time.h>
 #include <lib/string.h>
 #include <memory/heap.h>
@@ -56,6 +57,7 @@ static struct cpu_info *prepare_cpu(unsigned cpu, void **tables)
 	memset(info, 0, sizeof(*info));
 	info->cpu = cpu;
 	info->percpu_offset = percpu_offset[cpu];
+	softirq_init_cpu(cpu, info);
 	if (sched_init_cpu(cpu))
 		panic("no memory for the run queue of CPU%u", cpu);
 	return info;

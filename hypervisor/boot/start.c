@@ -99,6 +99,7 @@ void start(u32 magic, u32 info)
 {
 	cpu_info()->percpu_offset = 0;
 	cpu_info()->cpu = 0;
+	cpu_info()->softirqs = 0;
 	cpu_info()->vcpu = NULL;
 	nr_cpus = 1;
 	percpu_init_boot();

@@ -7,8 +7,8 @@
 #include <x86/atomic.h>
 #include <x86/cr.h>
 
-/* Bits may be set by other CPUs, so every change is a locked operation. */
-DEFINE_PER_CPU(u32, softirqs_pending);
+/* Where each CPU's are. Bits may be set by other CPUs, so every change is a locked operation. */
+static struct cpu_info *infos[MAX_CPUS];
 static void (*handlers[SOFTIRQ_COUNT])(void);
 
 /* Tasklets scheduled on this CPU, newest first. Touched with interrupts off only. */
@@ -21,14 +21,14 @@ void softirq_register(enum softirq nr, void (*handler)(void))
 
 void softirq_raise(enum softirq nr)
 {
-	atomic_fetch_or(&this_cpu(softirqs_pending), 1u << nr);
+	atomic_fetch_or(&cpu_info()->softirqs, 1u << nr);
 }
 
 bool softirq_mark_cpu(unsigned cpu, enum softirq nr)
 {
 	u32 bit = 1u << nr;
 
-	return !(atomic_fetch_or(&per_cpu(softirqs_pending, cpu), bit) & bit) && cpu != smp_processor_id();
+	return !(atomic_fetch_or(&infos[cpu]->softirqs, bit) & bit) && cpu != smp_processor_id();
 }
 
 void softirq_raise_cpu(unsigned cpu, enum softirq nr)
@@ -39,12 +39,12 @@ void softirq_raise_cpu(unsigned cpu, enum softirq nr)
 
 bool softirq_pending(void)
 {
-	return READ_ONCE(this_cpu(softirqs_pending)) != 0;
+	return READ_ONCE(cpu_info()->softirqs) != 0;
 }
 
 static void run(u32 allowed)
 {
-	u32 *p = &this_cpu(softirqs_pending);
+	u32 *p = &cpu_info()->softirqs;
 	u32 work;
 
 	while ((work = READ_ONCE(*p) & allowed)) {
@@ -104,7 +104,13 @@ static void run_tasklets(void)
 	}
 }
 
+void softirq_init_cpu(unsigned cpu, struct cpu_info *info)
+{
+	infos[cpu] = info;
+}
+
 void softirq_init(void)
 {
+	softirq_init_cpu(smp_processor_id(), cpu_info());
 	softirq_register(SOFTIRQ_TASKLET, run_tasklets);
 }

@@ -6,16 +6,15 @@
 #ifndef CORE_SOFTIRQ_H
 #define CORE_SOFTIRQ_H
 
-#include <core/percpu.h>
 #include <lib/types.h>
+#include <x86/regs.h>
 
 enum softirq { SOFTIRQ_NMI, SOFTIRQ_TIMER, SOFTIRQ_RCU, SOFTIRQ_TASKLET, SOFTIRQ_SCHEDULE, SOFTIRQ_COUNT };
 
-/* Bits of what is raised on a CPU. entry.S looks at it. */
-DECLARE_PER_CPU(u32, softirqs_pending);
-
 /* Boot, before the first softirq_raise(). */
 void softirq_init(void);
+/* Bring-up of another CPU, before something is raised there; info is zeroed. */
+void softirq_init_cpu(unsigned cpu, struct cpu_info *info);
 void softirq_register(enum softirq nr, void (*handler)(void));
 /* Raise on the calling CPU. Any context. */
 void softirq_raise(enum softirq nr);

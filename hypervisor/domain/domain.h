@@ -102,7 +102,9 @@ struct vcpu {
 	struct evtchn_vcpu *evtchn;	/* (c) */
 	struct pv_vcpu *pv;		/* (c) PV only */
 	struct runstate_state *runstate; /* (s) sched/runstate.c */
-	u8 areas_due;			/* AREA_*, by the CPU that it is loaded on: could not be written, the kernel's address space was not loaded. entry.S looks at it */
+	/* What the way out to the guest has to look after; entry.S looks at both at once. */
+	u8 areas_due __aligned(2);	/* AREA_*, by the CPU that it is loaded on: could not be written, the kernel's address space was not loaded */
+	u8 pv_pending;			/* (a) PV_PENDING_* */
 
 	struct timer singleshot_timer, periodic_timer, poll_timer;
 	u64 periodic_period_ns;		/* 0: none */

@@ -18,14 +18,19 @@ typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 
 enum { HC_PV = 1, HC_HVM = 2, HC_PRIV = 4 };
 
+/* entry.S knows number, size and the first two members. */
 struct hypercall_row {
 	hypercall_fn fn;
+	bool plain;	/* every PV guest may call it */
 	u8 flags;	/* HC_*: which guests; HC_PRIV: only a privileged domain */
 	u8 args;	/* number of arguments: the rest is never looked at */
 };
 extern const struct hypercall_row hypercall_table[64];
 
-/* Entry from entry.S, for PV guests: number and result are in the rax of the guest's frame, the arguments are still in their registers. */
+/*
+ * From entry.S, for PV guests, where a number is none or its row is not plain: number and result are in the rax of the guest's frame, the arguments are
+ * still in their registers.
+ */
 void hypercall_dispatch(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 /* The same for iret, which has no row: it is most of what a PV kernel calls, has no arguments in registers, and no place in a multicall. */
 void hypercall_iret(void);

@@ -3,7 +3,8 @@
 #include <hypercall/dispatch.h>
 #include <xen/arch-x86/xen-mca.h>
 
-#define ROW(nr, handler, nargs, who)	[nr] = { .fn = (handler), .flags = (who), .args = (nargs) }
+#define ROW(nr, handler, nargs, who)	[nr] = { .fn = (handler), .plain = ((who) & (HC_PV | HC_PRIV)) == HC_PV, .flags = (who), .args = (nargs) }
+_Static_assert(ARRAY_SIZE(hypercall_table) == 64 && sizeof(struct hypercall_row) == 16 && offsetof(struct hypercall_row, plain) == 8, "entry.S");
 
 const struct hypercall_row hypercall_table[64] = {
 	ROW(__HYPERVISOR_set_trap_table, do_set_trap_table, 1, HC_PV),

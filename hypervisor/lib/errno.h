@@ -3,10 +3,12 @@
 #ifndef LIB_ERRNO_H
 #define LIB_ERRNO_H
 
+#ifndef __ASSEMBLY__
 #define XEN_ERRNO(name, value)	name = value,
 enum lodge_errno {
 #include <xen/errno.h>
 };
+#endif
 
 /*
  * Internal: the operation must be restarted through a hypercall continuation.

@@ -10,13 +10,19 @@ void asm_offsets(void)
 {
 	VALUE(CPU_INFO_SIZE, sizeof(struct cpu_info));
 	VALUE(CPU_INFO_RESERVE, ALIGN_UP(sizeof(struct cpu_info), 16UL));
-	OFFSET(CPU_INFO_PERCPU, struct cpu_info, percpu_offset);
+	OFFSET(CPU_INFO_SOFTIRQS, struct cpu_info, softirqs);
 	OFFSET(CPU_INFO_CURRENT, struct cpu_info, vcpu);
 	OFFSET(CPU_INFO_SCRATCH, struct cpu_info, scratch);
 	OFFSET(REGS_R15, struct cpu_user_regs, r15);
 	OFFSET(REGS_RBP, struct cpu_user_regs, rbp);
+	OFFSET(REGS_R11, struct cpu_user_regs, r11);
+	OFFSET(REGS_R10, struct cpu_user_regs, r10);
+	OFFSET(REGS_R9, struct cpu_user_regs, r9);
+	OFFSET(REGS_R8, struct cpu_user_regs, r8);
 	OFFSET(REGS_RAX, struct cpu_user_regs, rax);
 	OFFSET(REGS_RCX, struct cpu_user_regs, rcx);
+	OFFSET(REGS_RDX, struct cpu_user_regs, rdx);
+	OFFSET(REGS_RSI, struct cpu_user_regs, rsi);
 	OFFSET(REGS_RDI, struct cpu_user_regs, rdi);
 	OFFSET(REGS_ERROR, struct cpu_user_regs, error_code);
 	OFFSET(REGS_VECTOR, struct cpu_user_regs, entry_vector);
@@ -27,10 +33,9 @@ void asm_offsets(void)
 	OFFSET(REGS_SS, struct cpu_user_regs, ss);
 	OFFSET(REGS_END, struct cpu_user_regs, es);
 	OFFSET(VCPU_INFO, struct vcpu, info);
-	OFFSET(VCPU_AREAS_DUE, struct vcpu, areas_due);
+	OFFSET(VCPU_DUE, struct vcpu, areas_due);
 	OFFSET(VCPU_PV, struct vcpu, pv);
 	OFFSET(PV_KERNEL_MODE, struct pv_vcpu, kernel_mode);
-	OFFSET(PV_PENDING, struct pv_vcpu, pending);
 	OFFSET(VINFO_PENDING, struct vcpu_info, evtchn_upcall_pending);
 	OFFSET(VINFO_MASK, struct vcpu_info, evtchn_upcall_mask);
 }

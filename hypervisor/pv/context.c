@@ -72,7 +72,7 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv->cr3 = mfn_to_paddr(pv->kernel_mode ? pv->kernel_l4 : pv->user_l4).v;
 	pv->cr0_ts = c->ctrlreg[0] & CR0_TS;
 	pv_set_cr4(v, c->ctrlreg[4]);
-	pv->pending = 0;
+	v->pv_pending = 0;
 	pv->nmi_masked = false;
 }
 

@@ -5,13 +5,21 @@
  * All of them build a struct cpu_user_regs (ABI layout) on this CPU's stack: for an entry from a guest it is cpu_info's guest_regs.
  * NMI, #MC, #DF and #DB come on their own IST stacks.
  */
+#include <lib/errno.h>
 #include <x86/layout.h>
 #include <x86/segment.h>
 #include <x86/fixup.h>
 #include <xen/xen.h>
 #include "asm_offsets.h"
 
-#define VECTOR_SYSCALL	0x100	/* entry_vector of a SYSCALL: no exception has it */
+/* entry_vector, no exception's: of a frame that SYSRET can produce, if it likes rip (pv.h: PV_VECTOR_SYSCALL); of a system call that it cannot return from. */
+#define VECTOR_SYSCALL		0x100
+#define VECTOR_OTHER_CALL	0x101
+
+/* struct hypercall_row (hypercall/dispatch.h): how many there are, their size as a shift, and where a row says that every PV guest may call it. */
+#define HYPERCALL_ROWS	64
+#define ROW_SHIFT	4
+#define ROW_PLAIN	8
 
 /* The direction flag is clear already where SYSCALL has cleared it. */
 .macro SAVE_REGS clear_direction=1
@@ -134,7 +142,7 @@ syscall32_entry:
 	pushq $SEL_RING3_CS32
 	push %rcx
 	pushq $0
-	movl $VECTOR_SYSCALL, 4(%rsp)
+	movl $VECTOR_OTHER_CALL, 4(%rsp)
 	mov CPU_INFO_SCRATCH - REGS_ERROR(%rsp), %rax
 	SAVE_REGS
 	xor %ebp, %ebp
@@ -152,7 +160,7 @@ sysenter_entry:
 	pushq $SEL_RING3_CS32
 	pushq $0
 	pushq $0
-	movl $VECTOR_SYSCALL, 4(%rsp)
+	movl $VECTOR_OTHER_CALL, 4(%rsp)
 	SAVE_REGS
 	pushq $2		/* the guest's NT would make our IRETs fault */
 	popfq
@@ -178,11 +186,11 @@ syscall_entry:
 	xor %ebp, %ebp
 	sti
 	mov CPU_INFO_CURRENT(%rsp), %rbx
-	mov VCPU_PV(%rbx), %rax
-	cmpb $0, PV_KERNEL_MODE(%rax)
+	mov VCPU_PV(%rbx), %rcx
+	cmpb $0, PV_KERNEL_MODE(%rcx)
 	je syscall_from_user
 	/* What a guest kernel does most, and has no arguments in registers. */
-	cmpq $__HYPERVISOR_iret, REGS_RAX(%rsp)
+	cmp $__HYPERVISOR_iret, %rax
 	jne syscall_hypercall
 	call hypercall_iret
 	/* fall through */
@@ -193,35 +201,39 @@ ret_to_guest:
 	cli
 	mov CPU_INFO_CURRENT(%rsp), %rbx
 	mov VCPU_INFO(%rbx), %rax
-	mov VCPU_PV(%rbx), %rcx
-	movzwl VINFO_PENDING(%rax), %eax	/* pending and mask lie side by side */
-	orb PV_PENDING(%rcx), %al
-	orb VCPU_AREAS_DUE(%rbx), %al
+	movzbl VINFO_PENDING(%rax), %eax
+	orw VCPU_DUE(%rbx), %ax		/* areas_due and pv_pending */
 	jnz maybe_deliver
 check_softirqs:		/* after delivery, which may have crashed the guest */
-	lea softirqs_pending(%rip), %rax
-	add CPU_INFO_PERCPU(%rsp), %rax
-	cmpl $0, (%rax)
+	cmpl $0, CPU_INFO_SOFTIRQS(%rsp)
 	jne do_softirqs
 	/*
-	 * Where rcx and r11 are nobody's (the end of a SYSCALL; a handler, which finds them on its stack) SYSRET does, if it can produce the frame. It would fault
-	 * here, with the guest's rsp, on an address that is not canonical.
+	 * Where rcx and r11 are nobody's (the end of a SYSCALL; a handler, which finds them on its stack) SYSRET does. It would fault here, with the guest's
+	 * rsp, on an address that is not canonical.
 	 */
 	cmpl $VECTOR_SYSCALL, REGS_VECTOR(%rsp)
 	jne restore_by_iret
-	cmpw $SEL_RING3_CS64, REGS_CS(%rsp)
-	jne restore_by_iret
-	cmpw $SEL_RING3_DS, REGS_SS(%rsp)
-	jne restore_by_iret
-	mov REGS_RIP(%rsp), %rax
+	mov REGS_RIP(%rsp), %rcx
+	mov %rcx, %rax
 	sar $47, %rax
 	inc %rax
 	cmp $1, %rax
 	ja restore_by_iret
-	RESTORE_REGS
-	mov (%rsp), %rcx	/* rip, cs, rflags, rsp, ss */
-	mov 16(%rsp), %r11
-	mov 24(%rsp), %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	mov REGS_RFLAGS - REGS_R11(%rsp), %r11
+	mov REGS_R10 - REGS_R11(%rsp), %r10
+	mov REGS_R9 - REGS_R11(%rsp), %r9
+	mov REGS_R8 - REGS_R11(%rsp), %r8
+	mov REGS_RAX - REGS_R11(%rsp), %rax
+	mov REGS_RDX - REGS_R11(%rsp), %rdx
+	mov REGS_RSI - REGS_R11(%rsp), %rsi
+	mov REGS_RDI - REGS_R11(%rsp), %rdi
+	mov REGS_RSP - REGS_R11(%rsp), %rsp
 	sysretq
 
 restore_by_iret:
@@ -230,10 +242,24 @@ guest_iret:
 	iretq
 	FIXUP guest_iret, guest_iret_failed
 
+/* rdi, rsi, rdx, r8 and r9 are the arguments of a C function as they are; rax: the number. */
 syscall_hypercall:
-	/* rdi, rsi, rdx, r8 and r9 are the arguments of a C function as they are. */
 	mov %r10, %rcx
-	call hypercall_dispatch
+	cmp $HYPERCALL_ROWS, %rax
+	jae 1f
+	sbb %r10, %r10		/* all ones; zero where the processor has only guessed that it gets here */
+	and %r10, %rax
+	shl $ROW_SHIFT, %rax
+	lea hypercall_table(%rip), %r10
+	add %r10, %rax
+	cmpb $0, ROW_PLAIN(%rax)
+	je 1f
+	call *(%rax)
+	cmp $-ERESTART, %rax
+	je ret_to_guest
+	mov %rax, REGS_RAX(%rsp)
+	jmp ret_to_guest
+1:	call hypercall_dispatch
 	jmp ret_to_guest
 
 syscall_from_user:

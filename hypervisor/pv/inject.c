@@ -21,13 +21,14 @@ enum {
 	BOUNCE_MASK_EVENTS = 2,
 	BOUNCE_SEGMENTS = 4,
 	BOUNCE_FROM_USER = 8,	/* as is known */
+	BOUNCE_UNMASKED = 16,	/* events were not masked, as is known */
 };
 
 #define RFLAGS_CLEARED	(RFLAGS_TF | RFLAGS_RF | RFLAGS_NT | RFLAGS_AC | RFLAGS_VM | RFLAGS_IOPL)
 
-static u64 saved_rflags(const struct vcpu *v, const struct cpu_user_regs *regs, bool masked)
+static u64 saved_rflags(const struct vcpu *v, u64 rflags, bool masked)
 {
-	u64 f = regs->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL);
+	u64 f = rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL);
 
 	if (!masked)
 		f |= RFLAGS_IF;
@@ -42,11 +43,12 @@ static __noinline void no_stack(const struct cpu_user_regs *regs, u64 sp)
 }
 
 /* Inlined where it is used: every exception, system call and event of a guest comes this way, and each knows its flags. */
-static __always_inline void bounce(struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 error_code)
+static __always_inline void bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 eip, unsigned flags, u32 error_code)
 {
-	struct vcpu *v = current;
 	struct pv_vcpu *pv = v->pv;
-	u8 masked = v->info->evtchn_upcall_mask;
+	struct vcpu_info *info = v->info;
+	u8 masked = flags & BOUNCE_UNMASKED ? 0 : info->evtchn_upcall_mask;
+	u64 rflags = regs->rflags;
 	size_t words = 7 + (flags & BOUNCE_ERROR_CODE ? 1 : 0) + (flags & BOUNCE_SEGMENTS ? 4 : 0);
 	u64 sp, cs, *frame;
 
@@ -75,15 +77,15 @@ static __always_inline void bounce(struct cpu_user_regs *regs, u64 eip, unsigned
 		guest_put(frame++, error_code, fault);
 	guest_put(frame++, regs->rip, fault);
 	guest_put(frame++, cs | (u64)masked << 32, fault);
-	guest_put(frame++, saved_rflags(v, regs, masked), fault);
+	guest_put(frame++, saved_rflags(v, rflags, masked), fault);
 	guest_put(frame++, regs->rsp, fault);
 	guest_put(frame, regs->ss, fault);
 
 	if (flags & BOUNCE_MASK_EVENTS)
-		v->info->evtchn_upcall_mask = 1;
+		info->evtchn_upcall_mask = 1;
 	regs->rip = eip;
 	regs->cs = FLAT_KERNEL_CS64;
-	regs->rflags = (regs->rflags & ~(u64)RFLAGS_CLEARED) | RFLAGS_IF | RFLAGS_MBS;
+	regs->rflags = (rflags & ~(u64)RFLAGS_CLEARED) | RFLAGS_IF | RFLAGS_MBS;
 	regs->rsp = sp;
 	regs->ss = FLAT_KERNEL_SS64;
 	regs->entry_vector = PV_VECTOR_SYSCALL;
@@ -107,7 +109,7 @@ void pv_inject_trap(u8 vector, u32 error_code)
 		flags |= BOUNCE_ERROR_CODE;
 	if (TI_GET_IF(t))
 		flags |= BOUNCE_MASK_EVENTS;
-	bounce(guest_regs(), t->address, flags, error_code);
+	bounce(v, guest_regs(), t->address, flags, error_code);
 }
 
 void pv_inject_page_fault(u64 cr2, u32 error_code)
@@ -122,7 +124,7 @@ void pv_inject_page_fault(u64 cr2, u32 error_code)
 	if (unlikely(!t->address))
 		pv_inject_trap(X86_PF, error_code);
 	else
-		bounce(guest_regs(), t->address, BOUNCE_ERROR_CODE | (TI_GET_IF(t) ? BOUNCE_MASK_EVENTS : 0), error_code);
+		bounce(v, guest_regs(), t->address, BOUNCE_ERROR_CODE | (TI_GET_IF(t) ? BOUNCE_MASK_EVENTS : 0), error_code);
 }
 
 void pv_inject_soft_int(u8 vector, unsigned len)
@@ -139,13 +141,13 @@ void pv_inject_soft_int(u8 vector, unsigned len)
 	pv_inject_trap(X86_GP, (u32)vector << 3 | 2);
 }
 
-static __always_inline void callback(struct cpu_user_regs *regs, enum pv_callback which, unsigned flags)
+static __always_inline void callback(struct vcpu *v, struct cpu_user_regs *regs, enum pv_callback which, unsigned flags)
 {
-	const struct pv_vcpu *pv = current->pv;
+	const struct pv_vcpu *pv = v->pv;
 
 	if (pv->cb[which].masks_events)
 		flags |= BOUNCE_MASK_EVENTS;
-	bounce(regs, pv->cb[which].eip, flags, 0);
+	bounce(v, regs, pv->cb[which].eip, flags, 0);
 }
 
 static void deliver_failsafe(struct cpu_user_regs *regs)
@@ -157,39 +159,49 @@ static void deliver_failsafe(struct cpu_user_regs *regs)
 			     regs->ss, regs->rsp);
 		return;
 	}
-	callback(regs, PV_CB_FAILSAFE, BOUNCE_SEGMENTS);
+	callback(v, regs, PV_CB_FAILSAFE, BOUNCE_SEGMENTS);
+}
+
+static __noinline void deliver_others(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	struct pv_vcpu *pv = v->pv;
+	u8 pending = READ_ONCE(v->pv_pending);
+
+	if (pending & PV_PENDING_FAILSAFE) {
+		atomic_fetch_and(&v->pv_pending, (u8)~PV_PENDING_FAILSAFE);
+		deliver_failsafe(regs);
+	}
+	if (pending & PV_PENDING_NMI && !pv->nmi_masked && pv->traps[X86_NMI].address) {
+		atomic_fetch_and(&v->pv_pending, (u8)~PV_PENDING_NMI);
+		pv->nmi_masked = true;
+		bounce(v, regs, pv->traps[X86_NMI].address, BOUNCE_MASK_EVENTS, 0);
+	}
 }
 
 void pv_deliver_pending(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current;
-	struct pv_vcpu *pv = v->pv;
-	u8 pending = READ_ONCE(pv->pending);
+	const struct pv_vcpu *pv = v->pv;
 
-	if (pending & PV_PENDING_FAILSAFE) {
-		atomic_fetch_and(&pv->pending, (u8)~PV_PENDING_FAILSAFE);
-		deliver_failsafe(regs);
-	}
-	if (pending & PV_PENDING_NMI && !pv->nmi_masked && pv->traps[X86_NMI].address) {
-		atomic_fetch_and(&pv->pending, (u8)~PV_PENDING_NMI);
-		pv->nmi_masked = true;
-		bounce(regs, pv->traps[X86_NMI].address, BOUNCE_MASK_EVENTS, 0);
-	}
+	if (unlikely(READ_ONCE(v->pv_pending)))
+		deliver_others(v, regs);
 	if (v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask) {
 		if (pv->cb[PV_CB_EVENT].eip)
-			callback(regs, PV_CB_EVENT, BOUNCE_MASK_EVENTS);
+			callback(v, regs, PV_CB_EVENT, BOUNCE_MASK_EVENTS | BOUNCE_UNMASKED);
 		else
 			domain_crash(v->domain, "vCPU %u: an event and no callback for it", v->id);
 	}
 	/* What waits for the kernel's address space. */
-	if (v->areas_due && pv->kernel_mode)
+	if (unlikely(v->areas_due) && pv->kernel_mode)
 		guest_areas_write(v);
 }
 
 void pv_syscall(struct cpu_user_regs *regs)
 {
-	if (current->pv->cb[PV_CB_SYSCALL].eip) {
-		callback(regs, PV_CB_SYSCALL, BOUNCE_FROM_USER);
+	struct vcpu *v = current;
+
+	if (v->pv->cb[PV_CB_SYSCALL].eip) {
+		callback(v, regs, PV_CB_SYSCALL, BOUNCE_FROM_USER);
 		return;
 	}
 	regs->rip -= 2;
@@ -201,7 +213,7 @@ void pv_syscall32(struct cpu_user_regs *regs)
 	const struct pv_vcpu *pv = current->pv;
 
 	if (!pv->kernel_mode && pv->cb[PV_CB_SYSCALL32].eip) {
-		callback(regs, PV_CB_SYSCALL32, 0);
+		callback(current, regs, PV_CB_SYSCALL32, 0);
 		return;
 	}
 	regs->rip -= 2;
@@ -215,7 +227,7 @@ void pv_sysenter(struct cpu_user_regs *regs)
 	/* SYSENTER clears IF and leaves TF and NT as they were. */
 	regs->rflags = (regs->rflags | RFLAGS_IF | RFLAGS_MBS) & ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_IOPL);
 	if (!pv->kernel_mode && pv->cb[PV_CB_SYSENTER].eip)
-		callback(regs, PV_CB_SYSENTER, 0);
+		callback(current, regs, PV_CB_SYSENTER, 0);
 	else
 		pv_inject_trap(X86_GP, 0);
 }
@@ -224,6 +236,6 @@ void pv_send_nmi(struct vcpu *v)
 {
 	if (!v->pv)
 		return;
-	atomic_fetch_or(&v->pv->pending, (u8)PV_PENDING_NMI);
+	atomic_fetch_or(&v->pv_pending, (u8)PV_PENDING_NMI);
 	vcpu_kick(v);
 }

@@ -33,7 +33,6 @@ struct pv_vcpu {
 	u64 kernel_sp;		/* stack for entries to the guest kernel (stack_switch) */
 	u16 kernel_ss;
 	u8 iopl;		/* virtual I/O privilege level, 0..3 */
-	u8 pending;		/* PV_PENDING_*; (a): other CPUs set bits */
 	bool nmi_masked;	/* an NMI is being handled: until the next iret */
 	struct { u64 eip; bool masks_events; } cb[PV_CB_COUNT];	/* eip 0: none; CALLBACKF_mask_events */
 	struct pv_trap *traps;	/* (c) [256], a page */
@@ -71,7 +70,7 @@ struct pv_domain {
 	u8 cmos_index;			/* hardware domain: its RTC index latch */
 };
 
-/* Why the way out to the guest must call pv_deliver_pending() although no event is pending. */
+/* v->pv_pending: why the way out to the guest must call pv_deliver_pending() although no event is pending. Other CPUs set bits. */
 enum {
 	PV_PENDING_NMI = 1,
 	PV_PENDING_FAILSAFE = 2,	/* a segment register could not be reloaded */
@@ -85,7 +84,7 @@ enum {
 			 BIT(VMASST_TYPE_pae_extended_cr3) | BIT(VMASST_TYPE_architectural_iopl) |				\
 			 BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict))
 
-/* entry_vector of a frame that SYSRET may restore: SYSCALL made it, or its rcx and r11 do not matter. entry.S knows the number. */
+/* entry_vector of a frame that SYSRET may restore: flat 64-bit code and stack segments, and rcx and r11 do not matter. entry.S knows the number. */
 #define PV_VECTOR_SYSCALL	0x100
 
 /* The window of a vCPU in the per-domain slot: 16 pages of GDT, 16 pages of LDT. */

@@ -96,8 +96,9 @@ static void save_segments(struct pv_vcpu *pv)
 }
 
 /* Loading a selector sets the base from its descriptor, so bases come second. */
-static void load_segments(struct pv_vcpu *pv)
+static void load_segments(struct vcpu *v)
 {
+	struct pv_vcpu *pv = v->pv;
 	bool ok = true;
 
 	ok &= LOAD_SEGMENT("ds", pv->sel_ds);
@@ -105,7 +106,7 @@ static void load_segments(struct pv_vcpu *pv)
 	ok &= LOAD_SEGMENT("fs", pv->sel_fs);
 	ok &= LOAD_SEGMENT("gs", pv->sel_gs);
 	if (!ok)
-		atomic_fetch_or(&pv->pending, (u8)PV_PENDING_FAILSAFE);
+		atomic_fetch_or(&v->pv_pending, (u8)PV_PENDING_FAILSAFE);
 	write_fs_base(pv->fs_base);
 	write_gs_base(pv->kernel_mode ? pv->gs_base_kernel : pv->gs_base_user);
 	write_shadow_gs_base(pv->kernel_mode ? pv->gs_base_user : pv->gs_base_kernel);
@@ -162,7 +163,7 @@ void pv_switch_to(struct vcpu *v)
 
 	separate_predictions(v->domain);
 	load_tables(v);
-	load_segments(pv);
+	load_segments(v);
 	pv_load_cr4(v);
 	clts();
 	xstate_restore(pv->xstate);

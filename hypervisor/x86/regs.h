@@ -37,7 +37,7 @@ struct cpu_info {
 	u64 percpu_offset;			/* add to the address of a per-CPU variable */
 	struct vcpu *vcpu;			/* whose context is loaded; an idle vCPU when none */
 	u32 cpu;
-	u32 pad;
+	u32 softirqs;				/* raised, core/softirq.c; entry.S looks at it */
 	u64 scratch[3];				/* entry code only; an odd number of words: guest_regs.es must be 16-byte aligned */
 };
 
