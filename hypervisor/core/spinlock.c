@@ -17,7 +17,7 @@
 
 /* Ends every chain, below all levels. */
 static struct spinlock nothing = { .name = "nothing" };
-static DEFINE_PER_CPU(struct held_locks, held_locks) = { .top = &nothing };
+static DEFINE_PER_CPU(struct held_locks, held_locks) = { .top = &nothing, .strict = USED_IRQS_ON };
 static bool busted;
 
 void spinlock_init(struct spinlock *l, enum lock_level level, const char *name)
@@ -77,7 +77,7 @@ struct held_locks spinlocks_enter_irq(void)
 {
 	struct held_locks *h = &this_cpu(held_locks), before = *h;
 
-	*h = (struct held_locks){ .top = &nothing, .usage = USED_IN_IRQ };
+	*h = (struct held_locks){ .top = &nothing, .usage = USED_IN_IRQ, .strict = USED_IN_IRQ | USED_IRQS_ON };
 	return before;
 }
 
@@ -113,18 +113,26 @@ static __noinline u64 take_slow(struct spinlock *l, bool nested, bool irqs_on, u
 	return flags;
 }
 
-/* It is free, known to be used in this way, and plainly in order. Calls nothing. */
+/* Is it known to be used in this way, and not one that those who are held forbid? Of these only one is looked at. */
+static __always_inline bool usage_ok(const struct spinlock *l, const struct held_locks *h, bool irqs_on)
+{
+	u8 used = READ_ONCE(l->usage);
+
+	if (!irqs_on && likely(!((used ^ USED_IN_IRQ) & h->strict)))
+		return true;
+	if (usage_of(h, irqs_on) & ~used)
+		return false;
+	return !(used & USED_IRQS_ON) || h->top == &nothing || (h->top->below == &nothing && !(h->top->usage & USED_IN_IRQ));
+}
+
+/* It is free, and plainly in order. Calls nothing. */
 static __always_inline bool take_fast(struct spinlock *l, bool irqs_on)
 {
 	struct held_locks *h = &this_cpu(held_locks);
 	struct spinlock *top = h->top;
-	u8 used = READ_ONCE(l->usage);
 	u32 owner;
 
-	if (unlikely(usage_of(h, irqs_on) & ~used || top->reached >= l->level))
-		return false;
-	/* Of those that are held only one is looked at. */
-	if (unlikely(used & USED_IRQS_ON) && top != &nothing && (top->usage & USED_IN_IRQ || top->below != &nothing))
+	if (unlikely(top->reached >= l->level || !usage_ok(l, h, irqs_on)))
 		return false;
 	owner = atomic_load(&l->owner);
 	if (unlikely(!atomic_try_cmpxchg(&l->next, &owner, owner + 1)))

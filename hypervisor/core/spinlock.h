@@ -59,7 +59,8 @@ struct spinlock {
 /* The locks that a CPU holds. */
 struct held_locks {
 	struct spinlock *top;	/* the one taken last; at the end of the chain is one that is nobody's */
-	u8 usage;			/* the checks' own: an interrupt handler runs */
+	u8 usage;			/* the checks' own: that of what is taken now, if it is by an interrupt handler; … */
+	u8 strict;			/* … and where a lock's usage must be as that of handlers' locks for nothing more to be asked */
 };
 
 #define SPINLOCK_INIT(lvl, nm)	{ .level = (lvl), .name = (nm) }

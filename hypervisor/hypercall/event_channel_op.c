@@ -177,16 +177,16 @@ static long do_set_priority(void *guest)
 }
 
 /* The operations whose whole argument is a port. */
-static long do_port_op(u64 cmd, const u32 *guest)
+static __always_inline long do_port_op(u64 cmd, const u32 *guest)
 {
 	u32 port;
 
 	if (unlikely(!guest_range_ok((u64)guest, sizeof(*guest))))
 		goto fault;
 	port = guest_get(guest, fault);
-	if (likely(cmd == EVTCHNOP_send))
-		return evtchn_send(current->domain, port);
 	switch (cmd) {
+	case EVTCHNOP_send:
+		return evtchn_send(current->domain, port);
 	case EVTCHNOP_unmask:
 		return evtchn_unmask(current->domain, port);
 	default:
@@ -196,13 +196,9 @@ fault:
 	return -EFAULT;
 }
 
-HYPERCALL(do_event_channel_op)
+/* All but sending. */
+static __noinline long do_other_op(u32 cmd, void *guest)
 {
-	void *guest = (void *)a2;
-	u32 cmd = (u32)a1;
-
-	if (likely(cmd == EVTCHNOP_send))
-		return do_port_op(EVTCHNOP_send, guest);
 	switch (cmd) {
 	case EVTCHNOP_unmask:
 	case EVTCHNOP_close:
@@ -233,4 +229,11 @@ HYPERCALL(do_event_channel_op)
 	default:
 		return -ENOSYS;
 	}
+}
+
+HYPERCALL(do_event_channel_op)
+{
+	u32 cmd = (u32)a1;
+
+	return likely(cmd == EVTCHNOP_send) ? do_port_op(EVTCHNOP_send, (const u32 *)a2) : do_other_op(cmd, (void *)a2);
 }

@@ -470,10 +470,9 @@ static void domain_died(struct domain *d)
 {
 	/* Whoever waits for it to suspend itself has asked to be told along a channel. */
 	if (d && d->suspend_port)
-		(void)!evtchn_send(d, d->suspend_port);
+		(void)!evtchn_send_anywhere(d, d->suspend_port);
 	virq_send_global(VIRQ_DOM_EXC);
 }
-
 
 void evtchn_init(void)
 {

@@ -9,8 +9,9 @@
 /* Boot, before the first domain is created: connect the console's and domain/'s hooks to their VIRQs. */
 void evtchn_init(void);
 
-/* Send along a local port, as EVTCHNOP_send does. 0, -EINVAL. */
+/* Send along a local port, as EVTCHNOP_send does: interrupts on; in any context. 0, -EINVAL. */
 int evtchn_send(struct domain *d, u32 port);
+int evtchn_send_anywhere(struct domain *d, u32 port);
 /* Raise a per-vCPU VIRQ (VIRQ_TIMER, VIRQ_DEBUG …). Any context. */
 void virq_send_vcpu(struct vcpu *v, u32 virq);
 /* Raise a global VIRQ at the domain that handles it, if it has bound it. Any context. */

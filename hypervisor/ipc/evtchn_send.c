@@ -54,7 +54,7 @@ static __noinline void wake_pollers(struct domain *d, u32 port)
 /* --- delivery ----------------------------------------------------------------------------------------------------------------- */
 
 /* Returns whether the port was not pending before. */
-static bool set_pending_2level(struct domain *d, u32 port, struct vcpu *v)
+static __always_inline bool set_pending_2level(struct domain *d, u32 port, struct vcpu *v)
 {
 	struct shared_info *s = d->shared_info;
 
@@ -74,7 +74,7 @@ static bool is_pending(struct domain *d, const struct evtchn *chn)
 	return chn->port < EVTCHN_2L_NR_CHANNELS && test_bit(chn->port, d->shared_info->evtchn_pending);
 }
 
-void evtchn_deliver(struct domain *d, struct evtchn *chn)
+static __always_inline void deliver(struct domain *d, struct evtchn *chn)
 {
 	struct evtchn_domain *ed = d->evtchn;
 	struct evtchn_fifo *fifo = atomic_load(&ed->fifo);
@@ -90,21 +90,44 @@ void evtchn_deliver(struct domain *d, struct evtchn *chn)
 		wake_pollers(d, chn->port);
 }
 
+void evtchn_deliver(struct domain *d, struct evtchn *chn) { deliver(d, chn); }
+
+/* Under its lock. */
+static __always_inline int send(struct domain *d, struct evtchn *chn)
+{
+	if (likely(chn->state == EVTCHN_INTERDOMAIN)) {
+		d = chn->u.peer.domain;
+		chn = chn->u.peer.chn;
+	} else if (unlikely(chn->state != EVTCHN_IPI)) {
+		return chn->state == EVTCHN_UNBOUND ? 0 : -EINVAL;	/* nobody there yet, or no longer: silence */
+	}
+	deliver(d, chn);
+	return 0;
+}
+
 int evtchn_send(struct domain *d, u32 port)
 {
 	struct evtchn *chn = evtchn_of(d, port);
+	int rc;
+
+	if (unlikely(!chn))
+		return -EINVAL;
+	spin_lock_irq(&chn->lock);
+	rc = send(d, chn);
+	spin_unlock_irq(&chn->lock);
+	return rc;
+}
+
+int evtchn_send_anywhere(struct domain *d, u32 port)
+{
+	struct evtchn *chn = evtchn_of(d, port);
 	u64 flags;
-	int rc = 0;
+	int rc;
 
 	if (unlikely(!chn))
 		return -EINVAL;
 	flags = spin_lock_irqsave(&chn->lock);
-	if (likely(chn->state == EVTCHN_INTERDOMAIN))
-		evtchn_deliver(chn->u.peer.domain, chn->u.peer.chn);
-	else if (chn->state == EVTCHN_IPI)
-		evtchn_deliver(d, chn);
-	else if (chn->state != EVTCHN_UNBOUND)	/* nobody there yet, or no longer: silence */
-		rc = -EINVAL;
+	rc = send(d, chn);
 	spin_unlock_irqrestore(&chn->lock, flags);
 	return rc;
 }

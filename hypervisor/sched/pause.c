@@ -31,7 +31,8 @@ void vcpu_clear_pause_flag(struct vcpu *v, u32 flag)
 
 void vcpu_kick(struct vcpu *v)
 {
-	if (clear_flags(v, VPF_BLOCKED | VPF_POLL))
+	/* Whoever goes to sleep sets his flag before he looks whether there is something that wakes him; callers have made that visible before. */
+	if (READ_ONCE(v->pause_flags) & (VPF_BLOCKED | VPF_POLL) && clear_flags(v, VPF_BLOCKED | VPF_POLL))
 		vcpu_wake(v);
 	else if (v != current && v->running)
 		smp_kick(v->processor);

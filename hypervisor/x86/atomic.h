@@ -54,7 +54,7 @@ static inline void clear_bit(u64 nr, volatile void *addr)
 
 static inline bool test_bit(u64 nr, const volatile void *addr)
 {
-	return ((const volatile u8 *)addr)[nr >> 3] >> (nr & 7) & 1;
+	return ((const volatile u64 *)addr)[nr / 64] >> nr % 64 & 1;
 }
 
 #endif

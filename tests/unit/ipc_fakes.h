@@ -60,6 +60,8 @@ void spin_unlock(struct spinlock *l)
 
 u64 spin_lock_irqsave(struct spinlock *l) { spin_lock(l); return 0; }
 void spin_unlock_irqrestore(struct spinlock *l, u64 flags) { (void)flags; spin_unlock(l); }
+void spin_lock_irq(struct spinlock *l) { spin_lock(l); }
+void spin_unlock_irq(struct spinlock *l) { spin_unlock(l); }
 
 /* --- memory ------------------------------------------------------------------------------------------------------------------- */
 
