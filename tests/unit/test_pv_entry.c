@@ -60,6 +60,7 @@ static void fresh(bool kernel)
 	dom = (struct domain){ 0 };
 	info = (struct vcpu_info){ 0 };
 	memset(&pvcpu, 0, sizeof(pvcpu));
+	vcpu0.pv_pending = 0;
 	pvcpu.traps = traps;
 	pvcpu.kernel_mode = kernel;
 	pvcpu.kernel_sp = STACK_TOP;
@@ -221,27 +222,27 @@ TEST(nmi)
 	pv_send_nmi(&vcpu0);
 	pv_deliver_pending(regs);
 	check_entered(HANDLER + X86_NMI, 7);
-	CHECK_EQ(pvcpu.pending, 0);
+	CHECK_EQ(vcpu0.pv_pending, 0);
 	/* The next one waits for the iret, the event for the mask. */
 	pv_send_nmi(&vcpu0);
 	regs->rip = 5;
 	pv_deliver_pending(regs);
 	CHECK_EQ(regs->rip, 5);
-	CHECK_EQ(pvcpu.pending, PV_PENDING_NMI);
+	CHECK_EQ(vcpu0.pv_pending, PV_PENDING_NMI);
 	/* Without a handler it stays. */
 	fresh(true);
 	pvcpu.traps[X86_NMI].address = 0;
 	pv_send_nmi(&vcpu0);
 	pv_deliver_pending(regs);
 	CHECK_EQ(regs->rip, 0x1111);
-	CHECK_EQ(pvcpu.pending, PV_PENDING_NMI);
+	CHECK_EQ(vcpu0.pv_pending, PV_PENDING_NMI);
 }
 
 TEST(failsafe)
 {
 	fresh(false);
 	pvcpu.sel_ds = 0xd, pvcpu.sel_es = 0xe, pvcpu.sel_fs = 0xf, pvcpu.sel_gs = 0x10;
-	pvcpu.pending = PV_PENDING_FAILSAFE;
+	vcpu0.pv_pending = PV_PENDING_FAILSAFE;
 	pvcpu.cb[PV_CB_FAILSAFE].masks_events = true;
 	pv_deliver_pending(regs);
 	check_entered(HANDLER + 0x1000 + PV_CB_FAILSAFE, 11);
@@ -249,7 +250,7 @@ TEST(failsafe)
 	CHECK_EQ(word(5), 0x10);
 	CHECK_EQ(word(6), 0x1111);
 	CHECK_EQ(info.evtchn_upcall_mask, 1);
-	CHECK_EQ(pvcpu.pending, 0);
+	CHECK_EQ(vcpu0.pv_pending, 0);
 }
 
 TEST(system_calls)
