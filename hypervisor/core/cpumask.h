@@ -24,10 +24,12 @@ static inline void cpumask_clear_atomic(unsigned cpu, cpumask_t *m) { clear_bit(
 
 static inline bool cpumask_empty(const cpumask_t *m)
 {
+	u64 all = 0;
+
+	#pragma GCC unroll 8
 	for (unsigned i = 0; i < ARRAY_SIZE(m->bits); i++)
-		if (m->bits[i])
-			return false;
-	return true;
+		all |= m->bits[i];
+	return !all;
 }
 
 static inline void cpumask_zero(cpumask_t *m) { *m = (cpumask_t){ { 0 } }; }

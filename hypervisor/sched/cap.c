@@ -52,14 +52,10 @@ static void look_again(const struct domain *d)
 			softirq_raise_cpu(v->processor, SOFTIRQ_SCHEDULE);
 }
 
-bool sched_cap_charge(struct domain *d, s_time_t ran, s_time_t now)
+void sched_cap_charge(struct domain *d, s_time_t ran, s_time_t now)
 {
 	struct sched_cap *c = d->cap;
-	u64 flags;
-
-	if (likely(!c))
-		return false;
-	flags = spin_lock_irqsave(&c->lock);
+	u64 flags = spin_lock_irqsave(&c->lock);
 	if (c->percent) {
 		grow(c, now);
 		c->budget -= ran;
@@ -70,14 +66,13 @@ bool sched_cap_charge(struct domain *d, s_time_t ran, s_time_t now)
 		}
 	}
 	spin_unlock_irqrestore(&c->lock, flags);
-	return d->cap_parked;
 }
 
 s_time_t sched_cap_left(const struct domain *d)
 {
 	const struct sched_cap *c = d->cap;
 
-	if (likely(!c) || !READ_ONCE(c->percent))
+	if (!READ_ONCE(c->percent))
 		return STIME_MAX;
 	return max(READ_ONCE(c->budget), (s64)MICROSECS(100));
 }

@@ -79,7 +79,7 @@ void guest_areas_write(struct vcpu *v)
 	u64 flags = local_irq_save();
 
 	if (v->areas_due & AREA_RUNSTATE)
-		runstate_write_area(v);
+		runstate_write_area(v, &v->runstate->info);
 	if (v->areas_due & AREA_TIME)
 		guest_time_update(v, true);
 	/* One try: if the guest has unmapped it, so be it until the next switch. */

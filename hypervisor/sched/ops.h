@@ -92,10 +92,10 @@ void sched_start_cpu(struct sched_cpu *c, struct vcpu *idle);
 
 /* --- cap.c --- */
 /*
- * The domain has run for `ran` ns, up to now: true when it has to pause; then the other CPUs that run it are told. With a run queue
+ * A domain with a cap has run for `ran` ns, up to now: when it has to pause the other CPUs that run it are told. With a run queue
  * locked. left: how long it may go on, at least a little; STIME_MAX: for ever.
  */
-bool sched_cap_charge(struct domain *d, s_time_t ran, s_time_t now);
+void sched_cap_charge(struct domain *d, s_time_t ran, s_time_t now);
 s_time_t sched_cap_left(const struct domain *d);
 /* No timer of it runs any more; the second also forgets it. */
 void sched_cap_stop(struct domain *d);
@@ -107,10 +107,8 @@ void runstate_destroy(struct vcpu *v);
 /* Enter a RUNSTATE_*. With v's run queue locked. */
 void runstate_change(struct vcpu *v, int state, s_time_t now);
 int runstate_state(const struct vcpu *v);
-/* Take the copy that runstate_write_area() shows; it may be changed by others as soon as the lock is given up. */
-void runstate_snapshot(struct vcpu *v);
-/* Write the guest's area, for current with its kernel's address space loaded, or remember to. */
-void runstate_write_area(struct vcpu *v);
+/* Write the guest's area: of what is loaded, with its kernel's address space, or remember to. info: v's, if nobody can change it. */
+void runstate_write_area(struct vcpu *v, const struct vcpu_runstate_info *info);
 /* Write the time parameters if they have changed since v got them, or anyway. v is current. Interrupts off. */
 void guest_time_update(struct vcpu *v, bool force);
 /* Boot: connect to the clock's hooks. */

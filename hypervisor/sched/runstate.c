@@ -45,11 +45,6 @@ void runstate_change(struct vcpu *v, int state, s_time_t now)
 	info->state = state;
 }
 
-void runstate_snapshot(struct vcpu *v)
-{
-	v->runstate->shown = v->runstate->info;
-}
-
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out)
 {
 	u64 flags;
@@ -68,30 +63,28 @@ void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out)
  * With VMASST_TYPE_runstate_update_flag, state_entry_time carries XEN_RUNSTATE_UPDATE while the rest is being written, so that other vCPUs
  * of the guest can tell a consistent copy.
  */
-static int write_area(struct vcpu *v, u64 va)
+static int write_area(const struct vcpu *v, struct vcpu_runstate_info *area, const struct vcpu_runstate_info *info)
 {
-	struct vcpu_runstate_info *area = (struct vcpu_runstate_info *)va, info = v->runstate->shown;
-	u64 entry = info.state_entry_time;
+	bool flag = READ_ONCE(v->domain->vm_assist) & BIT(VMASST_TYPE_runstate_update_flag);
 
-	if (!(READ_ONCE(v->domain->vm_assist) & BIT(VMASST_TYPE_runstate_update_flag)))
-		return copy_to_guest(area, &info, sizeof(info));
-
-	info.state_entry_time = entry | XEN_RUNSTATE_UPDATE;
-	if (copy_to_guest(&area->state_entry_time, &info.state_entry_time, sizeof(u64)))
+	if (!guest_range_ok((u64)area, sizeof(*area)))
 		return -EFAULT;
-	smp_wmb();
-	if (copy_to_guest(area, &info, sizeof(info)))
-		return -EFAULT;
-	smp_wmb();
-	return copy_to_guest(&area->state_entry_time, &entry, sizeof(u64));
+	if (flag)
+		guest_put(&area->state_entry_time, info->state_entry_time | XEN_RUNSTATE_UPDATE, fault);
+	guest_put(area, (u32)info->state, fault);	/* and the padding */
+	if (guest_put_words(area->time, info->time, ARRAY_SIZE(info->time)))
+		goto fault;
+	guest_put(&area->state_entry_time, info->state_entry_time, fault);
+	return 0;
+fault:
+	return -EFAULT;
 }
 
-void runstate_write_area(struct vcpu *v)
+void runstate_write_area(struct vcpu *v, const struct vcpu_runstate_info *info)
 {
-	struct runstate_state *r = v->runstate;
-	u64 va = READ_ONCE(r->area);
+	u64 va = READ_ONCE(v->runstate->area);
 
-	sched_area_written(v, AREA_RUNSTATE, !va || !write_area(v, va));
+	sched_area_written(v, AREA_RUNSTATE, likely(!va) || !write_area(v, (struct vcpu_runstate_info *)va, info));
 }
 
 void runstate_set_area(struct vcpu *v, u64 va)
@@ -100,7 +93,7 @@ void runstate_set_area(struct vcpu *v, u64 va)
 	if (v == current) {
 		u64 flags = local_irq_save();
 
-		runstate_write_area(v);
+		runstate_write_area(v, &v->runstate->info);
 		local_irq_restore(flags);
 	}
 }

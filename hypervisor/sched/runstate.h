@@ -7,12 +7,11 @@
 #include <x86/cr.h>
 
 /*
- * `info` is protected by the lock of the vCPU's run queue. The areas' addresses are set by a hypercall (of any vCPU of the domain); the rest is
+ * `info` is protected by the lock of the vCPU's run queue; while the vCPU is its CPU's curr only that CPU changes it. The areas' addresses are set by a hypercall (of any vCPU of the domain); the rest is
  * used only by the CPU that the vCPU is loaded on.
  */
 struct runstate_state {
 	struct vcpu_runstate_info info;
-	struct vcpu_runstate_info shown;	/* as it was at the last switch */
 	u64 area;		/* guest virtual address of the run-state copy, 0: none */
 	u64 time_area;		/* … of the second copy of the time parameters */
 

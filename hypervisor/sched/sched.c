@@ -9,6 +9,7 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <sched/ops.h>
+#include <sched/runstate.h>
 #include <x86/cr.h>
 
 /*
@@ -178,8 +179,11 @@ void sched_offer(const struct vcpu *v)
 /* When curr, not the idle vCPU, has to make room, or to pause; STIME_MAX: never. */
 static s_time_t turn_end(const struct sched_cpu *c, s_time_t now)
 {
-	s_time_t when = sched_policy->deadline(c, now), left = sched_cap_left(c->curr->domain);
+	s_time_t when = sched_policy->deadline(c, now), left;
 
+	if (likely(!c->curr->domain->cap))
+		return when;
+	left = sched_cap_left(c->curr->domain);
 	return left == STIME_MAX ? when : min(when, now + left);
 }
 
@@ -191,7 +195,8 @@ static void bill(struct sched_cpu *c, s_time_t now)
 	if (ran <= 0)
 		return;
 	sched_policy->charge(c, c->curr->sched, ran);
-	sched_cap_charge(c->curr->domain, ran, now);
+	if (unlikely(c->curr->domain->cap))
+		sched_cap_charge(c->curr->domain, ran, now);
 	c->charged = now;
 }
 
@@ -412,6 +417,7 @@ static void start_timers(struct vcpu *v, unsigned cpu)
 static void schedule(void)
 {
 	struct sched_cpu *c = sched_cpus[smp_processor_id()];
+	struct vcpu_runstate_info left;
 	struct vcpu *prev, *next;
 	s_time_t now;
 
@@ -434,14 +440,14 @@ static void schedule(void)
 	next->running = true;
 	runstate_change(prev, prev->sched->queued || is_idle_vcpu(prev) || vcpu_runnable(prev) ? RUNSTATE_runnable : asleep_state(prev), now);
 	runstate_change(next, RUNSTATE_running, now);
-	runstate_snapshot(prev);
-	runstate_snapshot(next);
+	/* As soon as the lock is given up others can change it. */
+	left = prev->runstate->info;
 	c->switches++;
 	trace(TRACE_SWITCH, (u64)prev->domain->id << 32 | prev->id, (u64)next->domain->id << 32 | next->id);
 	spin_unlock(&c->lock);
 
 	if (!is_idle_vcpu(prev)) {
-		runstate_write_area(prev);
+		runstate_write_area(prev, &left);
 		if (prev->periodic_period_ns)
 			timer_stop(&prev->periodic_timer);
 	}
@@ -478,7 +484,7 @@ void sched_switched_in(struct vcpu *next)
 	if (is_idle_vcpu(next))
 		return;
 	guest_time_update(next, false);
-	runstate_write_area(next);
+	runstate_write_area(next, &next->runstate->info);
 }
 
 /* --- waking and sleeping ------------------------------------------------------------------------------------------------------ */
