@@ -127,6 +127,16 @@ static int one_op(struct domain *pg_owner, const mmuext_op_t *op)
 	}
 }
 
+static int get_op(mmuext_op_t *op, u64 array, u32 i)
+{
+	u64 from = array + (u64)i * sizeof(*op);
+
+	_Static_assert(sizeof(*op) == 3 * sizeof(u64), "words");
+	if (unlikely(from < array || !guest_range_ok(from, sizeof(*op))))
+		return -EFAULT;
+	return guest_get_words((u64 *)op, (const u64 *)from, 3);
+}
+
 HYPERCALL(do_mmuext_op)
 {
 	struct domain *pg_owner;
@@ -145,7 +155,7 @@ HYPERCALL(do_mmuext_op)
 		if (i && hypercall_preempt_check())
 			rc = -ERESTART;
 		else
-			rc = copy_from_guest_idx(&op, (void *)b.uops, i, sizeof(op));
+			rc = get_op(&op, b.uops, i);
 		if (!rc)
 			rc = one_op(pg_owner, &op);
 		if (rc)

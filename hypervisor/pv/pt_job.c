@@ -253,10 +253,8 @@ static unsigned release_step(struct domain *d, struct pt_job *job)
  * -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Work on what is pending: 0 when there is nothing left, -ERESTART when time is up. Lock held. */
-static int run(struct domain *d, bool preemptible)
+static __noinline int work(struct domain *d, struct pt_job *job, bool preemptible)
 {
-	struct pt_job *job = d->pv->pt_job;
 	unsigned spent = 0;
 
 	while (job->mode != PT_JOB_IDLE) {
@@ -265,6 +263,14 @@ static int run(struct domain *d, bool preemptible)
 		spent += job->mode == PT_JOB_VALIDATE ? validate_step(d, job) : release_step(d, job);
 	}
 	return 0;
+}
+
+/* Work on what is pending: 0 when there is nothing left, -ERESTART when time is up. Lock held. */
+static inline int run(struct domain *d, bool preemptible)
+{
+	struct pt_job *job = d->pv->pt_job;
+
+	return likely(job->mode == PT_JOB_IDLE) ? 0 : work(d, job, preemptible);
 }
 
 int pt_lock(struct domain *d)
@@ -327,13 +333,16 @@ int pt_settle(struct domain *d, mfn_t m, unsigned level)
 int pt_get_table(struct domain *d, mfn_t m, unsigned level)
 {
 	struct pt_job *job = d->pv->pt_job;
-	u64 *slot = outcome_slot(d), o;
-	int rc = pt_settle(d, m, level);
+	u64 *slot = outcome_slot(d), o = *slot;
+	int rc;
 
-	if (rc)
-		return rc;
-	o = *slot;
-	if (o) {
+	if (unlikely(o)) {
+		rc = pt_settle(d, m, level);
+		if (rc)
+			return rc;
+		o = *slot;
+	}
+	if (unlikely(o)) {
 		*slot = 0;
 		return outcome_error(o);
 	}
