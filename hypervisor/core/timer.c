@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: one ordered queue per CPU, whose first entry is programmed into that CPU's APIC timer.
+ * Timers: one queue per CPU, whose first entry is programmed into that CPU's APIC timer.
  *
  * A queue is changed under its lock from any CPU; its timer hardware only by its own CPU: whoever changes the first entry of
  * another CPU's queue raises SOFTIRQ_TIMER there. Functions run in that soft-IRQ without the lock. `running` names the timer whose
@@ -25,19 +25,12 @@ enum { TIMER_IDLE, TIMER_QUEUED, TIMER_MOVING /* between two queues, armed */, T
 
 struct timer_queue {
 	struct spinlock lock;
-	struct tree tree;
+	struct pqueue timers;
 	struct timer *running;
 	s_time_t programmed;	/* what the hardware is set to; own CPU only */
 };
 static DEFINE_PER_CPU(struct timer_queue, timer_queue) = {
 	.lock = SPINLOCK_INIT(LOCK_TIMER, "timer_queue"), .programmed = NOT_PROGRAMMED};
-
-static int compare(const struct tree_node *a, const struct tree_node *b)
-{
-	s_time_t x = tree_entry(a, struct timer, node)->expires, y = tree_entry(b, struct timer, node)->expires;
-
-	return x < y ? -1 : x > y;
-}
 
 static struct timer_queue *lock_queue(struct timer *t, u64 *flags)
 {
@@ -55,8 +48,8 @@ static struct timer_queue *lock_queue(struct timer *t, u64 *flags)
 /* Set the hardware to the first entry. Own queue, interrupts off. */
 static void program(struct timer_queue *q)
 {
-	struct tree_node *first = tree_first(&q->tree);
-	s_time_t when = first ? tree_entry(first, struct timer, node)->expires : NOT_PROGRAMMED;
+	const struct pq_node *first = pq_first(&q->timers);
+	s_time_t when = first ? first->key : NOT_PROGRAMMED;
 	s_time_t now;
 
 	if (when == q->programmed)
@@ -85,7 +78,7 @@ static void first_changed(struct timer_queue *q, unsigned cpu)
 static void insert(struct timer_queue *q, struct timer *t)
 {
 	t->state = TIMER_QUEUED;
-	if (tree_insert(&q->tree, &t->node, compare))
+	if (pq_insert(&q->timers, &t->node))
 		first_changed(q, t->cpu);
 }
 
@@ -93,21 +86,9 @@ static void insert(struct timer_queue *q, struct timer *t)
 static void dequeue(struct timer_queue *q, struct timer *t)
 {
 	if (t->state == TIMER_QUEUED)
-		tree_erase(&q->tree, &t->node);
+		pq_remove(&q->timers, &t->node);
 	if (t->state != TIMER_KILLED)
 		t->state = TIMER_IDLE;
-}
-
-/* Is the timer on the queue, not the first, and keeps its place when it expires then instead? */
-static bool keeps_place(const struct timer_queue *q, const struct timer *t, s_time_t expires)
-{
-	const struct tree_node *prev, *next;
-
-	if (t->state != TIMER_QUEUED || tree_first(&q->tree) == &t->node)
-		return false;
-	prev = tree_prev(&t->node);
-	next = tree_next(&t->node);
-	return tree_entry(prev, struct timer, node)->expires <= expires && (!next || expires <= tree_entry(next, struct timer, node)->expires);
 }
 
 void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
@@ -120,11 +101,9 @@ void timer_set(struct timer *t, s_time_t expires)
 	u64 flags;
 	struct timer_queue *q = lock_queue(t, &flags);
 
-	if (keeps_place(q, t, expires)) {
-		t->expires = expires;
-	} else if (t->state != TIMER_KILLED) {
+	if (t->state != TIMER_KILLED && !(t->state == TIMER_QUEUED && pq_postpone(&t->node, expires))) {
 		dequeue(q, t);
-		t->expires = expires;
+		t->node.key = expires;
 		insert(q, t);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -194,15 +173,15 @@ static void run_timers(void)
 {
 	struct timer_queue *q = &this_cpu(timer_queue);
 	s_time_t now = time_now();
-	struct tree_node *first;
+	struct pq_node *first;
 
 	spin_lock_irq(&q->lock);
-	while ((first = tree_first(&q->tree))) {
-		struct timer *t = tree_entry(first, struct timer, node);
+	while ((first = pq_first(&q->timers))) {
+		struct timer *t = pq_entry(first, struct timer, node);
 		void (*fn)(void *) = t->fn;
 		void *data = t->data;
 
-		if (t->expires > now)
+		if (first->key > now)
 			break;
 		dequeue(q, t);
 		atomic_store(&q->running, t);
@@ -236,10 +215,10 @@ void timer_dump(void)
 		s_time_t now = time_now();
 
 		log_info("CPU%u timers:\n", cpu);
-		for (struct tree_node *n = tree_first(&q->tree); n; n = tree_next(n)) {
-			struct timer *t = tree_entry(n, struct timer, node);
+		for (struct pq_node *n = pq_first(&q->timers); n; n = pq_walk(n)) {
+			struct timer *t = pq_entry(n, struct timer, node);
 
-			log_info("  in %8ld us: fn %p data %p\n", (t->expires - now) / 1000, (void *)t->fn, t->data);
+			log_info("  in %8ld us: fn %p data %p\n", (n->key - now) / 1000, (void *)t->fn, t->data);
 		}
 		spin_unlock_irqrestore(&q->lock, flags);
 	}

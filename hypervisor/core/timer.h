@@ -6,11 +6,10 @@
 #define CORE_TIMER_H
 
 #include <core/time.h>
-#include <lib/tree.h>
+#include <lib/pqueue.h>
 
 struct timer {
-	struct tree_node node;
-	s_time_t expires;	/* valid while queued */
+	struct pq_node node;	/* key: when it expires, valid while it is set */
 	void (*fn)(void *);
 	void *data;
 	u16 cpu;		/* whose queue it belongs to */
@@ -23,6 +22,8 @@ void timer_set(struct timer *t, s_time_t expires);
 /* Disarm. The function may still be running elsewhere. Any context. */
 void timer_stop(struct timer *t);
 bool timer_is_set(const struct timer *t);
+/* When, if it is set: to be asked by who alone sets it. */
+static inline s_time_t timer_expires(const struct timer *t) { return t->node.key; }
 /* Move to another CPU, armed or not. */
 void timer_migrate(struct timer *t, unsigned cpu);
 /* Disarm for good and wait until the function is not running. Not from the function itself, no lock of level >= LOCK_SCHED held. */

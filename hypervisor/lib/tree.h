@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Intrusive ordered tree (AVL), for timers, run queues and range sets. */
+/* Intrusive ordered tree (AVL), for run queues and range sets. */
 #ifndef LIB_TREE_H
 #define LIB_TREE_H
 
@@ -46,7 +46,7 @@ struct tree_node *tree_prev(const struct tree_node *n);
 
 /*
  * Insert @n, in O(log n). Elements that compare equal keep their order of insertion.
- * Returns true when @n became the first element (a timer queue must then reprogram).
+ * Returns true when @n became the first element.
  */
 bool tree_insert(struct tree *t, struct tree_node *n, tree_cmp_fn cmp);
 

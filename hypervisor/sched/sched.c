@@ -206,7 +206,7 @@ static void bill(struct sched_cpu *c, s_time_t now)
  */
 static void look_by(struct sched_cpu *c, s_time_t when)
 {
-	if (when != STIME_MAX && !(timer_is_set(&c->timer) && c->timer.expires <= when))
+	if (when != STIME_MAX && !(timer_is_set(&c->timer) && timer_expires(&c->timer) <= when))
 		timer_set(&c->timer, when);
 }
 

@@ -133,7 +133,7 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu)
 }
 
 void timer_kill(struct timer *t) { t->state = 0; }
-void timer_set(struct timer *t, s_time_t when) { t->expires = when; t->state = 1; timers_set++; }
+void timer_set(struct timer *t, s_time_t when) { t->node.key = when; t->state = 1; timers_set++; }
 void timer_stop(struct timer *t) { t->state = 0; }
 bool timer_is_set(const struct timer *t) { return t->state; }
 void timer_migrate(struct timer *t, unsigned cpu) { t->cpu = (u16)cpu; }
@@ -284,7 +284,7 @@ static void check_timer(const struct sched_cpu *c)
 	if (is_idle_vcpu(c->curr))
 		CHECK(!c->timer.state);
 	else if (c->nr_queued)
-		CHECK(c->timer.state && c->timer.expires <= c->turn_start + TURN);
+		CHECK(c->timer.state && timer_expires(&c->timer) <= c->turn_start + TURN);
 }
 
 static void check_machine(void)
@@ -336,16 +336,16 @@ static s_time_t next_event(s_time_t end)
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		struct sched_cpu *c = sched_cpus[cpu];
 
-		if (c->timer.state && c->timer.expires < t)
-			t = c->timer.expires;
+		if (c->timer.state && timer_expires(&c->timer) < t)
+			t = timer_expires(&c->timer);
 		if (!is_idle_vcpu(c->curr) && guests[c->curr->id].sleep && now + guests[c->curr->id].left < t)
 			t = now + guests[c->curr->id].left;
 	}
 	for (int i = 0; i < VCPUS; i++)
 		if (vcpus[i] && guests[i].wake_at && guests[i].wake_at < t)
 			t = guests[i].wake_at;
-	if (cap_timer && cap_timer->state && cap_timer->expires < t)
-		t = cap_timer->expires;
+	if (cap_timer && cap_timer->state && timer_expires(cap_timer) < t)
+		t = timer_expires(cap_timer);
 	return t > now ? t : now;
 }
 
@@ -371,13 +371,13 @@ static void simulate(s_time_t ns)
 
 			if (!is_idle_vcpu(v) && guests[v->id].sleep && guests[v->id].left <= 0)
 				block(v);
-			if (c->timer.state && c->timer.expires <= now) {
+			if (c->timer.state && timer_expires(&c->timer) <= now) {
 				c->timer.state = 0;
 				c->timer.fn(c->timer.data);
 			}
 		}
 		fake_cpu = (unsigned)test_below(CPUS);
-		if (cap_timer && cap_timer->state && cap_timer->expires <= now) {
+		if (cap_timer && cap_timer->state && timer_expires(cap_timer) <= now) {
 			cap_timer->state = 0;
 			cap_timer->fn(cap_timer->data);
 		}
