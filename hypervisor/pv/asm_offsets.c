@@ -5,6 +5,8 @@
 #define OFFSET(sym, type, field)	__asm__ volatile("\n.ascii \"->" #sym " %0 \"" :: "i"(offsetof(type, field)))
 #define VALUE(sym, v)			__asm__ volatile("\n.ascii \"->" #sym " %0 \"" :: "i"(v))
 
+_Static_assert(offsetof(struct vcpu, pv_pending) == offsetof(struct vcpu, areas_due) + 1, "VCPU_DUE is both");
+
 void asm_offsets(void);
 void asm_offsets(void)
 {

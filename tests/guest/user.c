@@ -412,7 +412,7 @@ static void u_compat(u64 arg)
 
 TEST(compatibility_mode)
 {
-	static u8 code[] __attribute__((aligned(64))) = { 0xcc };
+	static u8 code[] __attribute__((aligned(64))) = { 0xcc, 0xcc };
 	u64 *l3 = table_alloc(), *l2 = table_alloc(), *l1 = table_alloc();
 	u8 *page = page_alloc();
 	struct trap_frame f;
@@ -425,6 +425,12 @@ TEST(compatibility_mode)
 	CHECK_EQ(run(u_compat, 0x100000, &f), VEC_BP);
 	CHECK_EQ(f.cs & 0xffff, FLAT_RING3_CS32);
 	CHECK_EQ(f.rip, 0x100001);
+	/* Back there as from a system call, which SYSRET cannot do. */
+	iret_flags = VGCF_in_syscall;
+	CHECK_EQ(user_run(&f), VEC_BP);
+	iret_flags = 0;
+	CHECK_EQ(f.cs & 0xffff, FLAT_RING3_CS32);
+	CHECK_EQ(f.rip, 0x100002);
 
 	/* SYSCALL and SYSENTER from there reach the callbacks for 32-bit code, or fault; never the hypervisor. */
 	{
