@@ -18,9 +18,10 @@
 
 void pv_grant_end(struct vcpu *v, struct grant_near *near)
 {
-	if (near->key)
-		pt_put_l1_table(v->domain, near->table);
+	if (!near->key)
+		return;
 	near->key = 0;
+	pt_put_l1_table(v->domain, near->table);
 }
 
 /* What addresses with entries in the same table have in common; never 0. */
@@ -32,7 +33,8 @@ static u64 key_of(u64 host_addr, bool is_pte)
 /* Have the table with the entry of a host address in *near. */
 static __noinline bool come_near(struct vcpu *v, struct grant_near *near, u64 host_addr, bool is_pte)
 {
-	pv_grant_end(v, near);
+	if (near->key)
+		pv_grant_end(v, near);
 	near->table = is_pte ? paddr_to_mfn(paddr(host_addr)) : pt_walk_l1(v, host_addr);
 	if (is_pte ? frame_get_type(near->table, v->domain->id, FRAME_L1, NULL) != 0 : mfn_eq(near->table, MFN_INVALID))
 		return false;
