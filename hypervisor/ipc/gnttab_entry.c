@@ -97,7 +97,7 @@ static bool mark_v2(u32 *entry, grant_status_t *status, const struct domain *use
 }
 
 /* Make the entry's status agree with the pins. */
-static void unmark(struct grant_table *gt, u32 ref, const struct grant_active *act)
+static __always_inline void unmark(struct grant_table *gt, u32 ref, const struct grant_active *act)
 {
 	u16 gone = (act->writers ? 0 : GTF_writing) | (entry_pinned(act) ? 0 : GTF_reading);
 

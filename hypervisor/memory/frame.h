@@ -133,7 +133,7 @@ void frame_put_writable(mfn_t m);	/* memory/frame.c */
  * FRAME_SHARED, as a reference to those does not keep their owner. Interrupts on.
  */
 bool __must_check frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n);
-void frame_put_granted(mfn_t m, bool write, unsigned n);
+static inline void frame_put_granted(mfn_t m, bool write, unsigned n);
 /*
  * The owner gives the frame up: clears FRAME_ALLOCATED and drops its reference. False when it was clear already
  * (two callers race, or a guest frees twice), or the page is FRAME_SHARED. The caller holds a reference of its own.
@@ -144,6 +144,7 @@ bool frame_release(mfn_t m);
 
 int __must_check frame_get_type_slow(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty);
 bool __must_check frame_put_type_slow(mfn_t m);
+void frame_put_granted_slow(mfn_t m, bool write, unsigned n);
 
 static inline bool frame_is_table(enum frame_type t) { return t != FRAME_NONE && t != FRAME_WRITABLE; }
 
@@ -181,6 +182,16 @@ static inline bool __must_check frame_get_granted_again(mfn_t m, u16 owner, bool
 
 	return !((x.v ^ same) & looked_at) && frame_count(x) && (~x.v & counter) >= more &&
 	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + more);
+}
+
+static inline void frame_put_granted(mfn_t m, bool write, unsigned n)
+{
+	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, less = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
+	frame_t x = frame_read(m);
+
+	/* Not the last ones. */
+	if (unlikely((x.v & counter) <= less || !atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - less)))
+		frame_put_granted_slow(m, write, n);
 }
 
 static inline bool __must_check frame_put_type(mfn_t m)

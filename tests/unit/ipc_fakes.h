@@ -160,7 +160,7 @@ void frame_put_writable(mfn_t m)
 		panic("frame_put_writable");
 }
 
-void frame_put_granted(mfn_t m, bool write, unsigned n)
+void frame_put_granted_slow(mfn_t m, bool write, unsigned n)
 {
 	while (n--) {
 		if (write)
