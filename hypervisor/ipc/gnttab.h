@@ -46,6 +46,7 @@ s16 gnttab_unmap(u64 host_addr, u64 dev_bus_addr, u64 new_addr, u32 handle, stru
 void gnttab_unmap_finish(struct gnttab_unmap_batch *batch);
 
 /* Copying keeps the last source and destination at hand for the next call. A zeroed struct holds nothing. */
+struct grant_active;
 struct gnttab_copy_side {
 	struct domain *owner;	/* NULL: nothing held */
 	struct domain *granter;	/* who was named last: referenced, or NULL */
@@ -54,6 +55,7 @@ struct gnttab_copy_side {
 	bool write;
 	u16 start, len;		/* bytes that may be accessed */
 	mfn_t frame;
+	struct grant_active *act;	/* when it is a granted one */
 };
 struct gnttab_copy_state { struct gnttab_copy_side source, dest; };
 s16 gnttab_copy(const struct gnttab_copy *op, struct gnttab_copy_state *state);

@@ -10,7 +10,7 @@ static __always_inline void release(struct gnttab_copy_side *s)
 	if (!s->owner)
 		return;
 	if (s->what & SIDE_REF)
-		gnttab_unpin(s->owner, (u32)s->id, s->write, s->frame, 0);
+		gnttab_unpin(s->owner, (u32)s->id, s->act, s->write, 0);
 	else if (s->write)
 		frame_put_writable(s->frame);
 	else
@@ -48,17 +48,16 @@ static struct domain *granter(struct gnttab_copy_side *s, u16 domid)
 static __always_inline s16 hold_entry(struct gnttab_copy_side *s, u16 domid, u32 ref, bool write)
 {
 	struct domain *owner = granter(s, domid);
-	struct grant_pin pin;
 	s16 rc;
 
 	if (!owner)
 		return GNTST_bad_domain;
-	rc = gnttab_pin(owner, ref, current->domain, write, GRANT_COPY, 0, &pin);
-	if (rc)
+	s->act = gnttab_pin(owner, ref, write, GRANT_COPY, 0, &rc);
+	if (!s->act)
 		return rc;
-	s->frame = pin.frame;
-	s->start = pin.start;
-	s->len = pin.len;
+	s->frame = s->act->frame;
+	s->start = s->act->start;
+	s->len = s->act->len;
 	s->owner = owner;
 	return GNTST_okay;
 }

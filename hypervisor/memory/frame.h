@@ -194,14 +194,18 @@ static inline void frame_put_granted(mfn_t m, bool write, unsigned n)
 		frame_put_granted_slow(m, write, n);
 }
 
-static inline bool __must_check frame_put_type(mfn_t m)
+/* As frame_put_type(), for one of several references. False: perhaps the last one; nothing was done. */
+static inline bool __must_check frame_put_type_again(mfn_t m)
 {
 	frame_t x = { READ_ONCE(frame_of(m)->v) };
 
-	if (likely(x.v & FRAME_TYPE_MASK && (x.v & FRAME_TCOUNT_MASK) > BIT(FRAME_TCOUNT_SHIFT) &&
-		   atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - BIT(FRAME_TCOUNT_SHIFT))))
-		return true;
-	return frame_put_type_slow(m);
+	return likely(x.v & FRAME_TYPE_MASK && (x.v & FRAME_TCOUNT_MASK) > BIT(FRAME_TCOUNT_SHIFT) &&
+		      atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - BIT(FRAME_TCOUNT_SHIFT)));
+}
+
+static inline bool __must_check frame_put_type(mfn_t m)
+{
+	return frame_put_type_again(m) || frame_put_type_slow(m);
 }
 
 #endif

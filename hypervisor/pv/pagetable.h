@@ -66,7 +66,7 @@ void pt_put_table(struct domain *d, mfn_t m);
 void pt_release_l1_table(struct domain *d, mfn_t m);
 static inline void pt_put_l1_table(struct domain *d, mfn_t m)
 {
-	if (unlikely(!frame_put_type(m)))
+	if (unlikely(!frame_put_type_again(m)))
 		pt_release_l1_table(d, m);
 }
 /* Flush what might still treat m as anything else, then NONE -> t, not valid. Lock held. 0, -EINVAL, -EBUSY. */
