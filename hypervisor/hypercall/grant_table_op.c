@@ -229,9 +229,13 @@ static int unmap_some(const struct array *a, u32 n)
 
 static int copy_some(const struct array *a, u32 n)
 {
-	struct gnttab_copy_state state = { 0 };
+	struct gnttab_copy_state state;
 	union copy_op u;
-	int rc = FOR_SOME_ELEMENTS(a, n, u.w, COPY_RESULT, u.op.status = gnttab_copy(&u.op, &state));
+	int rc;
+
+	state.granter = NULL;
+	state.source.what = state.dest.what = 0;
+	rc = FOR_SOME_ELEMENTS(a, n, u.w, COPY_RESULT, u.op.status = gnttab_copy(&u.op, &state));
 
 	gnttab_copy_finish(&state);
 	return rc;

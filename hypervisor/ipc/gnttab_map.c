@@ -58,20 +58,11 @@ no_pin:
 	return rc;
 }
 
-/* Have the domain referenced in *last. */
-static __noinline bool look_up(struct domain **last, u16 id)
-{
-	if (*last)
-		domain_put(*last);
-	*last = domain_get(id);
-	return *last;
-}
-
 void gnttab_map(struct gnttab_map_grant_ref *op, struct gnttab_map_state *state)
 {
 	if (unlikely(!(op->flags & (GNTMAP_device_map | GNTMAP_host_map))))
 		op->status = GNTST_bad_gntref;
-	else if (unlikely(!state->granter || state->granter->id != op->dom) && !look_up(&state->granter, op->dom))
+	else if (unlikely(!gnttab_granter(&state->granter, op->dom)))
 		op->status = GNTST_bad_domain;
 	else
 		op->status = map(op, state);

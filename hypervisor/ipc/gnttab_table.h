@@ -87,6 +87,17 @@ void gnttab_unpin(struct domain *owner, u32 ref, struct grant_active *act, bool 
 /* The active entry of one that exists, its version settled, with the lock taken. NULL, and why not: GNTST_bad_gntref, _eagain, _general_error. */
 struct grant_active *__must_check gnttab_lock_entry(struct grant_table *gt, u32 ref, s16 *status);
 
+/* The domain whose entry it is; it stays referenced in *last for the next time. NULL: there is none. */
+static inline struct domain *gnttab_granter(struct domain **last, u16 id)
+{
+	if (!*last || (*last)->id != id) {
+		if (*last)
+			domain_put(*last);
+		*last = domain_get(id);
+	}
+	return *last;
+}
+
 /* gnttab_map.c: give back all pins of a dying domain. */
 int gnttab_relinquish(struct domain *d);
 /* gnttab_maptrack.c: between the common list of free handles and what a vCPU has at hand. -ENOSPC, -ENOMEM. */
