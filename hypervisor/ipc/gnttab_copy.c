@@ -22,7 +22,7 @@ static __always_inline s16 hold_frame(struct gnttab_copy_side *s, u64 id, bool w
 	struct domain *d = current->domain;
 
 	s->frame = mfn(id);
-	if (write ? frame_get_type(s->frame, d->id, FRAME_WRITABLE, &d->dirty_cpus) != 0 :
+	if (write ? !frame_get_type_again(s->frame, d->id, FRAME_WRITABLE) && frame_get_writable(s->frame, d) :
 		    !frame_get_again(s->frame, d->id) && !get_frame(s->frame, d))
 		return GNTST_bad_page;
 	s->start = 0;

@@ -104,15 +104,18 @@ int gnttab_relinquish(struct domain *d);
 int __must_check maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache);
 void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache);
 
+/* A handle that exists. */
+static inline struct maptrack *maptrack_at(const struct grant_table *gt, u32 handle)
+{
+	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
+}
+
 /* NULL when there is no such handle. */
 static inline struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
 {
 	u32 nr = atomic_load(&gt->nr_maps);
 
-	if (handle >= nr)
-		return NULL;
-	handle = (u32)index_nospec(handle, nr);
-	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
+	return handle < nr ? maptrack_at(gt, (u32)index_nospec(handle, nr)) : NULL;
 }
 
 /* Lists of free handles. */
@@ -125,7 +128,7 @@ static inline void maptrack_push(struct maptrack *mt, u32 *head, u32 *count, u32
 
 static inline struct maptrack *maptrack_pop(struct grant_table *gt, u32 *head, u32 *count, u32 *handle)
 {
-	struct maptrack *mt = maptrack_of(gt, *handle = *head - 1);
+	struct maptrack *mt = maptrack_at(gt, *handle = *head - 1);
 
 	*head = mt->next_free;
 	--*count;

@@ -187,7 +187,7 @@ static inline bool __must_check frame_get_granted_again(mfn_t m, u16 owner, bool
 static inline void frame_put_granted(mfn_t m, bool write, unsigned n)
 {
 	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, less = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
-	frame_t x = frame_read(m);
+	frame_t x = { READ_ONCE(frame_of(m)->v) };
 
 	/* Not the last ones. */
 	if (unlikely((x.v & counter) <= less || !atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - less)))

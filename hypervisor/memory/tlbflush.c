@@ -84,10 +84,11 @@ static __noinline void call_others(const cpumask_t *mask, void (*fn)(void *), vo
 static __always_inline void flush_mask(const cpumask_t *mask, void (*fn)(void *), void *data)
 {
 	unsigned self = smp_processor_id();
-	u64 others = 0;
+	u64 others = mask->bits[self / 64] & cpu_online.bits[self / 64] & ~BIT(self % 64);
 
 	for (unsigned i = 0; i < DIV_ROUND_UP(nr_cpus, 64); i++)
-		others |= mask->bits[i] & cpu_online.bits[i] & ~(i == self / 64 ? BIT(self % 64) : 0);
+		if (i != self / 64)
+			others |= mask->bits[i] & cpu_online.bits[i];
 	if (cpumask_test(self, mask))
 		fn(data);
 	if (unlikely(others))

@@ -14,6 +14,11 @@ pte_t pt_lookup(mfn_t l4, u64 va, unsigned level)
 	return pt_find(l4, va, level);
 }
 
+mfn_t pt_hold_l1(struct domain *d, pte_t e)
+{
+	return pte_present(e) && !frame_get_type(pte_mfn(e), d->id, FRAME_L1, NULL) ? pte_mfn(e) : MFN_INVALID;
+}
+
 /* What to store for `new` in place of `old`. */
 static u64 merged(pte_t new, u64 old, unsigned flags)
 {

@@ -20,6 +20,10 @@ void fake_relax(void);
 extern __thread struct vcpu *fake_current;
 #define current fake_current
 
+/* There is no frame table to look at. */
+#include <memory/frame.h>
+#define frame_put_granted	frame_put_granted_slow
+
 /* The test calls the life-cycle hooks itself. */
 #include <domain/domain.h>
 #undef DOMAIN_MODULE

@@ -109,7 +109,7 @@ TEST(decode_anything)
 	static const u8 prefixes[] = { 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x64, 0x48 };
 	struct insn i;
 
-	for (unsigned n = 0; n < 1000000; n++) {
+	for (unsigned n = 0; n < 400000; n++) {
 		unsigned len = (unsigned)test_below(INSN_MAX + 2), first = (unsigned)test_below(INSN_MAX + 2);
 		u8 b[INSN_MAX + 2];
 		int rc;
