@@ -20,6 +20,7 @@
 #include <x86/atomic.h>
 
 __thread struct vcpu *fake_current;
+void (*fake_race)(const void *at);
 struct domain *hardware_domain;
 u64 frame_table_end;	/* inline look-ups of frames find none */
 void (*console_input_notify)(void);

@@ -303,6 +303,55 @@ TEST(copies_in_a_row)
 	finish();
 }
 
+/* --- a granter who changes an entry between the look at it and the mark ------------------------------------------------------------- */
+
+static u32 race_values[8];
+static unsigned race_next, race_last;
+
+static void change_entry_8(const void *at)
+{
+	u32 *entry = (u32 *)entry_v1(granter->grants, 8);
+
+	if (at == entry && race_next < race_last)
+		*entry = race_values[race_next++];
+}
+
+TEST(entry_changes_meanwhile)
+{
+	u32 mine = GTF_permit_access | 2u << 16, marked = mine | GTF_reading | GTF_writing;
+	struct { u32 values[8]; unsigned n; s16 status; u32 after; } const row[] = {
+		{ { 0 }, 0, GNTST_okay, marked },
+		{ { 0 }, 1, GNTST_general_error, 0 },					/* taken back */
+		{ { mine | GTF_readonly }, 1, GNTST_general_error, mine | GTF_readonly },
+		{ { GTF_permit_access | 3u << 16 }, 1, GNTST_general_error, GTF_permit_access | 3u << 16 },
+		{ { GTF_accept_transfer | 2u << 16 }, 1, GNTST_general_error, GTF_accept_transfer | 2u << 16 },
+		{ { mine | GTF_PCD, mine, mine | GTF_PWT }, 3, GNTST_okay, marked | GTF_PWT },
+		{ { mine | GTF_PCD, mine, mine | GTF_PCD, mine, mine | GTF_PCD }, 5, GNTST_general_error, mine | GTF_PCD },	/* without end */
+	};
+
+	start(1);
+	fake_race = change_entry_8;
+	for (unsigned i = 0; i < ARRAY_SIZE(row); i++) {
+		struct gnttab_map_grant_ref op = { .host_addr = PAGE_SIZE, .ref = 8, .dom = 1, .flags = GNTMAP_host_map };
+		u32 *entry = (u32 *)entry_v1(granter->grants, 8);
+
+		grant_v1(8, 2, pages[0], GTF_permit_access);
+		memcpy(race_values, row[i].values, sizeof(race_values));
+		race_next = 0;
+		race_last = row[i].n;
+		map_one(&op);
+		CHECK_EQ(op.status, row[i].status);
+		CHECK_EQ(race_next, race_last);
+		CHECK_EQ(*entry, row[i].after);
+		if (op.status == GNTST_okay)
+			CHECK_EQ(unmap_one(PAGE_SIZE, 0, op.handle), GNTST_okay);
+		CHECK_EQ(*entry, row[i].after & ~(u32)(GTF_reading | GTF_writing));
+		CHECK(!entry_pinned(active_of(granter->grants, 8)));
+	}
+	fake_race = NULL;
+	finish();
+}
+
 /* --- against the model -------------------------------------------------------------------------------------------------------------- */
 
 /* What the model thinks of an entry. */
