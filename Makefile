@@ -9,7 +9,7 @@ NM = nm
 HV = hypervisor
 VERSION := $(shell cat VERSION)
 
-.PHONY: all hypervisor tools man unit guests check-headers check-params format clean help FORCE
+.PHONY: all hypervisor tools man unit guests trial-kernel check-headers check-params format clean help FORCE
 .DEFAULT_GOAL := hypervisor
 all: hypervisor tools guests unit
 
@@ -107,6 +107,10 @@ unit:
 
 guests:
 	@$(MAKE) -s -C tests/guest OUT=$(abspath $(BUILD))/guest
+
+# The one that shows whether KVM works.
+trial-kernel:
+	@$(MAKE) -s -C tests/guest OUT=$(abspath $(BUILD))/guest $(abspath $(BUILD))/guest/boot.elf
 
 # Every header compiles alone, and no folder includes what stands below it.
 check-headers: $(BUILD)/asm_offsets.h $(BUILD)/compile_info.h

@@ -200,17 +200,20 @@ void domain_ref(struct domain *d)
 	BUG_ON(old == 0 || old > 0x7fffffff);
 }
 
-void domain_put(struct domain *d)
+static __noinline void last_put(struct domain *d)
 {
-	u64 flags;
+	u64 flags = spin_lock_irqsave(&dead_lock);
 
-	BUG_ON(d->magic != DOMAIN_MAGIC);
-	if (atomic_sub_fetch(&d->refcount, 1))
-		return;
-	flags = spin_lock_irqsave(&dead_lock);
 	list_add_tail(&dead_domains, &d->list);
 	spin_unlock_irqrestore(&dead_lock, flags);
 	tasklet_schedule(&reaper);
+}
+
+void domain_put(struct domain *d)
+{
+	BUG_ON(d->magic != DOMAIN_MAGIC);
+	if (atomic_sub_fetch(&d->refcount, 1) == 0)
+		last_put(d);
 }
 
 /* --- end ---------------------------------------------------------------------------------------------------------------------- */

@@ -45,14 +45,8 @@ bool frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n)
 	return false;
 }
 
-void frame_put_granted(mfn_t m, bool write, unsigned n)
+void frame_put_granted_slow(mfn_t m, bool write, unsigned n)
 {
-	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, less = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
-	frame_t x = { READ_ONCE(frame_of(m)->v) };
-
-	/* Not the last ones. */
-	if (likely((x.v & counter) > less && atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - less)))
-		return;
 	while (n--) {
 		if (write)
 			frame_put_writable(m);

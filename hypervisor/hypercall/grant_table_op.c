@@ -229,9 +229,13 @@ static int unmap_some(const struct array *a, u32 n)
 
 static int copy_some(const struct array *a, u32 n)
 {
-	struct gnttab_copy_state state = { 0 };
+	struct gnttab_copy_state state;
 	union copy_op u;
-	int rc = FOR_SOME_ELEMENTS(a, n, u.w, COPY_RESULT, u.op.status = gnttab_copy(&u.op, &state));
+	int rc;
+
+	state.granter = NULL;
+	state.source.what = state.dest.what = 0;
+	rc = FOR_SOME_ELEMENTS(a, n, u.w, COPY_RESULT, u.op.status = gnttab_copy(&u.op, &state));
 
 	gnttab_copy_finish(&state);
 	return rc;
@@ -311,24 +315,14 @@ static long do_cache_flush(struct array *a)
 	return 0;
 }
 
-HYPERCALL(do_grant_table_op)
+/* By value, so that the caller can keep its own in registers. */
+static __noinline long do_other(struct array a)
 {
-	struct array a = { .cmd = (u32)a1, .at = a2, .left = (u32)a3 };
-
-	if ((s32)a.left < 0)
-		return -EINVAL;
 	switch (a.cmd) {
-	case GNTTABOP_map_grant_ref:
-		return in_strides(&a, MAP_WORDS, MAP_STRIDE, map_some);
-	case GNTTABOP_unmap_grant_ref:
-	case GNTTABOP_unmap_and_replace:
-		return in_strides(&a, UNMAP_WORDS, MAP_STRIDE, unmap_some);
 	case GNTTABOP_setup_table:
 		return do_setup_table(&a);
 	case GNTTABOP_transfer:
 		return do_transfer(&a);
-	case GNTTABOP_copy:
-		return in_strides(&a, COPY_WORDS, COPY_STRIDE, copy_some);
 	case GNTTABOP_query_size:
 		return do_query_size(&a);
 	case GNTTABOP_set_version:
@@ -343,5 +337,24 @@ HYPERCALL(do_grant_table_op)
 		return do_cache_flush(&a);
 	default:
 		return -ENOSYS;
+	}
+}
+
+HYPERCALL(do_grant_table_op)
+{
+	struct array a = { .cmd = (u32)a1, .at = a2, .left = (u32)a3 };
+
+	if ((s32)a.left < 0)
+		return -EINVAL;
+	switch (a.cmd) {
+	case GNTTABOP_map_grant_ref:
+		return in_strides(&a, MAP_WORDS, MAP_STRIDE, map_some);
+	case GNTTABOP_unmap_grant_ref:
+	case GNTTABOP_unmap_and_replace:
+		return in_strides(&a, UNMAP_WORDS, MAP_STRIDE, unmap_some);
+	case GNTTABOP_copy:
+		return in_strides(&a, COPY_WORDS, COPY_STRIDE, copy_some);
+	default:
+		return do_other(a);
 	}
 }

@@ -45,17 +45,20 @@ s16 gnttab_unmap(u64 host_addr, u64 dev_bus_addr, u64 new_addr, u32 handle, stru
 /* Must follow, whatever else happens. */
 void gnttab_unmap_finish(struct gnttab_unmap_batch *batch);
 
-/* Copying keeps the last source and destination at hand for the next call. A zeroed struct holds nothing. */
+/* Copying keeps the last source and destination at hand for the next call. Holds nothing when `granter` and each `what` are zero. */
+struct grant_active;
 struct gnttab_copy_side {
-	struct domain *owner;	/* NULL: nothing held */
-	struct domain *granter;	/* who was named last: referenced, or NULL */
-	u64 id;			/* grant reference or frame number, and whose; */
-	u32 what;
-	bool write;
-	u16 start, len;		/* bytes that may be accessed */
+	u32 what;			/* 0: nothing held. Is the id a grant reference or a frame number, and whose */
+	u16 start, len;			/* bytes that may be accessed */
+	u64 id;
 	mfn_t frame;
+	struct domain *owner;		/* of a granted one, which we have pinned */
+	struct grant_active *act;
 };
-struct gnttab_copy_state { struct gnttab_copy_side source, dest; };
+struct gnttab_copy_state {
+	struct domain *granter;		/* who was named last: referenced, or NULL */
+	struct gnttab_copy_side source, dest;
+};
 s16 gnttab_copy(const struct gnttab_copy *op, struct gnttab_copy_state *state);
 /* Must follow, whatever else happens. */
 void gnttab_copy_finish(struct gnttab_copy_state *state);

@@ -3,19 +3,17 @@
 #include <ipc/gnttab_table.h>
 #include <lib/string.h>
 
-#define SIDE_REF	0x10000u		/* in gnttab_copy_side.what, besides the domid of the argument: the id is a reference */
+/* In gnttab_copy_side.what, besides the domid of the argument: what the id is. */
+#define SIDE_REF	0x10000u	/* a grant reference */
+#define SIDE_FRAME	0x20000u	/* a frame number */
 
-static __always_inline void release(struct gnttab_copy_side *s)
+static __always_inline void release(struct gnttab_copy_side *s, bool write)
 {
-	if (!s->owner)
-		return;
 	if (s->what & SIDE_REF)
-		gnttab_unpin(s->owner, (u32)s->id, s->write, s->frame, 0);
-	else if (s->write)
-		frame_put_writable(s->frame);
-	else
-		put_frame(s->frame);
-	s->owner = NULL;
+		gnttab_unpin(s->owner, (u32)s->id, s->act, write, 0);
+	else if (s->what)
+		frame_put_granted(s->frame, write, 1);
+	s->what = 0;
 }
 
 /* A frame of the caller's own. */
@@ -24,61 +22,52 @@ static __always_inline s16 hold_frame(struct gnttab_copy_side *s, u64 id, bool w
 	struct domain *d = current->domain;
 
 	s->frame = mfn(id);
-	if (write ? frame_get_writable(s->frame, d) != 0 : !frame_get_again(s->frame, d->id) && !get_frame(s->frame, d))
+	if (write ? !frame_get_type_again(s->frame, d->id, FRAME_WRITABLE) && frame_get_writable(s->frame, d) :
+		    !frame_get_again(s->frame, d->id) && !get_frame(s->frame, d))
 		return GNTST_bad_page;
 	s->start = 0;
 	s->len = PAGE_SIZE;
-	s->owner = d;
 	return GNTST_okay;
 }
 
-/* The domain whose entry it is, NULL for none. */
-static struct domain *granter(struct gnttab_copy_side *s, u16 domid)
+static __always_inline s16 hold_entry(struct gnttab_copy_side *s, struct domain *owner, u32 ref, bool write)
 {
-	if (domid == DOMID_SELF)
-		return current->domain;
-	if (!s->granter || s->granter->id != domid) {
-		if (s->granter)
-			domain_put(s->granter);
-		s->granter = domain_get(domid);
-	}
-	return s->granter;
-}
-
-static __always_inline s16 hold_entry(struct gnttab_copy_side *s, u16 domid, u32 ref, bool write)
-{
-	struct domain *owner = granter(s, domid);
-	struct grant_pin pin;
 	s16 rc;
 
 	if (!owner)
 		return GNTST_bad_domain;
-	rc = gnttab_pin(owner, ref, current->domain, write, GRANT_COPY, 0, &pin);
-	if (rc)
+	s->act = gnttab_pin(owner, ref, write, GRANT_COPY, 0, &rc);
+	if (!s->act)
 		return rc;
-	s->frame = pin.frame;
-	s->start = pin.start;
-	s->len = pin.len;
 	s->owner = owner;
+	s->frame = s->act->frame;
+	s->start = s->act->start;
+	s->len = s->act->len;
 	return GNTST_okay;
 }
 
 /* Get hold of one side of the copy, unless it is the one held already. */
-static __always_inline s16 hold(struct gnttab_copy_side *s, const struct gnttab_copy_ptr *p, bool is_ref, bool write)
+static __always_inline s16 hold(struct gnttab_copy_state *state, struct gnttab_copy_side *s, const struct gnttab_copy_ptr *p, bool is_ref, bool write)
 {
-	u32 what = p->domid | (is_ref ? SIDE_REF : 0);
+	u32 what = p->domid | (is_ref ? SIDE_REF : SIDE_FRAME);
 	u64 id = is_ref ? p->u.ref : p->u.gmfn;
+	s16 rc;
 
-	if (s->owner && s->what == what && s->id == id)
+	if (s->what == what && s->id == id)
 		return GNTST_okay;
 	/* Another domain's memory is reached through its grants only (ABI). */
 	if (!is_ref && p->domid != DOMID_SELF)
 		return GNTST_permission_denied;
-	release(s);
+	release(s, write);
+	if (!is_ref)
+		rc = hold_frame(s, id, write);
+	else
+		rc = hold_entry(s, p->domid == DOMID_SELF ? current->domain : gnttab_granter(&state->granter, p->domid), (u32)id, write);
+	if (rc)
+		return rc;
 	s->what = what;
 	s->id = id;
-	s->write = write;
-	return is_ref ? hold_entry(s, p->domid, (u32)id, write) : hold_frame(s, id, write);
+	return GNTST_okay;
 }
 
 static bool within(const struct gnttab_copy_side *s, u16 offset, u16 len)
@@ -93,10 +82,10 @@ s16 gnttab_copy(const struct gnttab_copy *op, struct gnttab_copy_state *state)
 
 	if ((u32)op->source.offset + op->len > PAGE_SIZE || (u32)op->dest.offset + op->len > PAGE_SIZE)
 		return GNTST_bad_copy_arg;
-	rc = hold(from, &op->source, op->flags & GNTCOPY_source_gref, false);
+	rc = hold(state, from, &op->source, op->flags & GNTCOPY_source_gref, false);
 	if (rc)
 		return rc;
-	rc = hold(to, &op->dest, op->flags & GNTCOPY_dest_gref, true);
+	rc = hold(state, to, &op->dest, op->flags & GNTCOPY_dest_gref, true);
 	if (rc)
 		return rc;
 	if (!within(from, op->source.offset, op->len) || !within(to, op->dest.offset, op->len))
@@ -105,18 +94,13 @@ s16 gnttab_copy(const struct gnttab_copy *op, struct gnttab_copy_state *state)
 	return GNTST_okay;
 }
 
-static void let_go(struct gnttab_copy_side *s)
-{
-	release(s);
-	if (s->granter)
-		domain_put(s->granter);
-	s->granter = NULL;
-}
-
 void gnttab_copy_finish(struct gnttab_copy_state *state)
 {
-	let_go(&state->source);
-	let_go(&state->dest);
+	release(&state->source, false);
+	release(&state->dest, true);
+	if (state->granter)
+		domain_put(state->granter);
+	state->granter = NULL;
 }
 
 /* --- exchange ----------------------------------------------------------------------------------------------------------------- */

@@ -51,53 +51,68 @@ struct grant_active *gnttab_lock_entry(struct grant_table *gt, u32 ref, s16 *sta
 	return lock_entry(gt, &ref, status);
 }
 
-/* May `user` do that with an entry whose flags and domid are these? */
-static bool permitted(u32 header, const struct domain *user, bool write, enum grant_use use, u32 version)
+/* May domain `user` do what it wants with an entry whose flags and domid are these? Not if one of the flags `refused` is set. */
+static bool permitted(u32 header, u16 user, u32 refused)
 {
-	u32 flags = header & 0xffff;
-
-	if ((flags & GTF_type_mask) != GTF_permit_access || header >> 16 != user->id)
-		return false;
-	if (write && flags & GTF_readonly)
-		return false;
-	return version == 1 || use == GRANT_COPY || !(flags & GTF_sub_page);
+	return !((header ^ (GTF_permit_access | (u32)user << 16)) & (GTF_type_mask | 0xffffu << 16 | refused));
 }
 
-/* Tell the granter that the entry is in use, if it permits that. On success *header is what was permitted. */
-static bool mark_v1(u32 *entry, const struct domain *user, bool write, enum grant_use use, u32 *header)
+/* Tell the granter that the entry is in use, if it permits that. The first pin decides what the entry stands for. */
+static __always_inline bool mark_v1(const struct grant_table *gt, u32 ref, struct grant_active *act, u16 user, bool write, bool first)
 {
-	u32 h = READ_ONCE(*entry);
+	struct grant_entry_v1 *e = entry_v1(gt, ref);
+	u32 header = READ_ONCE(*(u32 *)e);
 
-	for (unsigned i = 0; i < STATUS_TRIES; i++) {
-		if (!permitted(h, user, write, use, 1))
-			return false;
-		if (atomic_try_cmpxchg(entry, &h, h | GTF_reading | (write ? GTF_writing : 0))) {
-			*header = h;
-			return true;
+	for (unsigned i = 0; i < STATUS_TRIES && permitted(header, user, write ? GTF_readonly : 0); i++) {
+		if (!atomic_try_cmpxchg((u32 *)e, &header, header | GTF_reading | (write ? GTF_writing : 0)))
+			continue;
+		act->flags = (u16)header;
+		if (first) {
+			act->start = 0;
+			act->len = PAGE_SIZE;
+			act->frame = mfn(READ_ONCE(e->frame));
 		}
+		return true;
 	}
 	return false;
 }
 
-static bool mark_v2(u32 *entry, grant_status_t *status, const struct domain *user, bool write, enum grant_use use, u32 *header)
+static void fix_frame_v2(const union grant_entry_v2 *e, struct grant_active *act)
 {
-	grant_status_t add = GTF_reading | (write ? GTF_writing : 0), was;
-	u32 h = READ_ONCE(*entry);
+	if (act->flags & GTF_sub_page) {
+		act->start = READ_ONCE(e->sub_page.page_off);
+		act->len = READ_ONCE(e->sub_page.length);
+		act->frame = mfn(READ_ONCE(e->sub_page.frame));
+	} else {
+		act->start = 0;
+		act->len = PAGE_SIZE;
+		act->frame = mfn(READ_ONCE(e->full_page.frame));
+	}
+}
 
-	if (!permitted(h, user, write, use, 2))
+static __noinline bool mark_v2(const struct grant_table *gt, u32 ref, struct grant_active *act, u16 user, bool write, enum grant_use use)
+{
+	grant_status_t *status = status_v2(gt, ref), add = GTF_reading | (write ? GTF_writing : 0), was;
+	u32 *entry = (u32 *)entry_v2(gt, ref), refused = (write ? GTF_readonly : 0) | (use == GRANT_MAP ? GTF_sub_page : 0), header;
+
+	if (!permitted(READ_ONCE(*entry), user, refused))
 		return false;
 	was = atomic_fetch_or(status, add);
 	/* The granter withdraws by changing the flags, then looking at the status: one of us sees the other. */
 	smp_mb();
-	*header = READ_ONCE(*entry);
-	if (permitted(*header, user, write, use, 2))
-		return true;
-	atomic_fetch_and(status, (grant_status_t)~(add & ~was));
-	return false;
+	header = READ_ONCE(*entry);
+	if (!permitted(header, user, refused)) {
+		atomic_fetch_and(status, (grant_status_t)~(add & ~was));
+		return false;
+	}
+	act->flags = (u16)header;
+	if (!entry_pinned(act))
+		fix_frame_v2(entry_v2(gt, ref), act);
+	return true;
 }
 
 /* Make the entry's status agree with the pins. */
-static void unmark(struct grant_table *gt, u32 ref, const struct grant_active *act)
+static __always_inline void unmark(struct grant_table *gt, u32 ref, const struct grant_active *act)
 {
 	u16 gone = (act->writers ? 0 : GTF_writing) | (entry_pinned(act) ? 0 : GTF_reading);
 
@@ -109,53 +124,28 @@ static void unmark(struct grant_table *gt, u32 ref, const struct grant_active *a
 		atomic_fetch_and(status_v2(gt, ref), (grant_status_t)~gone);
 }
 
-/* The first pin decides what the entry stands for. */
-static void fix_frame(const struct grant_table *gt, u32 ref, u32 header, struct grant_active *act)
-{
-	act->start = 0;
-	act->len = PAGE_SIZE;
-	if (gt->version == 1) {
-		act->frame = mfn(READ_ONCE(entry_v1(gt, ref)->frame));
-	} else if (header & GTF_sub_page) {
-		act->start = READ_ONCE(entry_v2(gt, ref)->sub_page.page_off);
-		act->len = READ_ONCE(entry_v2(gt, ref)->sub_page.length);
-		act->frame = mfn(READ_ONCE(entry_v2(gt, ref)->sub_page.frame));
-	} else {
-		act->frame = mfn(READ_ONCE(entry_v2(gt, ref)->full_page.frame));
-	}
-}
-
 /* Under the entry lock: all but the references. */
-static __always_inline bool pin_locked(struct grant_table *gt, struct grant_active *act, u32 ref, const struct domain *user, bool write,
-				       enum grant_use use, struct grant_pin *out)
+static __always_inline bool pin_locked(struct grant_table *gt, struct grant_active *act, u32 ref, bool write, enum grant_use use)
 {
-	u32 header = 0, *entry = entry_header(gt, ref);
-	bool ok, first = !entry_pinned(act);
+	u16 user = current->domain->id;
+	bool first = !entry_pinned(act);
 
-	if (!first && (act->domid != user->id || act->readers >= PINS_MAX || act->writers >= PINS_MAX))
+	if (!first && (act->domid != user || act->readers >= PINS_MAX || act->writers >= PINS_MAX))
 		return false;
 	if (!first && use == GRANT_MAP && (act->start || act->len != PAGE_SIZE))
 		return false;
-	ok = gt->version == 1 ? mark_v1(entry, user, write, use, &header) :
-				mark_v2(entry, status_v2(gt, ref), user, write, use, &header);
-	if (!ok)
+	if (!(likely(gt->version == 1) ? mark_v1(gt, ref, act, user, write, first) : mark_v2(gt, ref, act, user, write, use)))
 		return false;
-	if (first) {
-		fix_frame(gt, ref, header, act);
-		act->domid = user->id;
-	}
+	act->domid = user;
 	if (write)
 		act->writers++;
 	else
 		act->readers++;
-	*out = (struct grant_pin){ .frame = act->frame, .start = act->start, .len = act->len, .header = header };
 	return true;
 }
 
-static __always_inline void unpin(struct grant_table *gt, u32 ref, bool write)
+static __always_inline void unpin(struct grant_table *gt, u32 ref, struct grant_active *act, bool write)
 {
-	struct grant_active *act = active_of(gt, ref);
-
 	/* While there is a pin the version cannot change, though somebody may be trying. */
 	leaf_lock(&act->lock);
 	if (write)
@@ -166,34 +156,39 @@ static __always_inline void unpin(struct grant_table *gt, u32 ref, bool write)
 	leaf_unlock(&act->lock);
 }
 
-s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, unsigned extra,
-	       struct grant_pin *out)
+struct grant_active *gnttab_pin(struct domain *owner, u32 ref, bool write, enum grant_use use, unsigned extra, s16 *status)
 {
 	struct grant_table *gt = owner->grants;
-	s16 status = GNTST_general_error;
 	struct grant_active *act;
+	mfn_t frame;
 	bool ok;
 
+	*status = GNTST_general_error;
 	/* A dying domain's frames go as their references do: no new ones. */
 	if (owner->is_dying)
-		return status;
-	act = lock_entry(gt, &ref, &status);
+		return NULL;
+	act = lock_entry(gt, &ref, status);
 	if (!act)
-		return status;
-	ok = pin_locked(gt, act, ref, user, write, use, out);
+		return NULL;
+	ok = pin_locked(gt, act, ref, write, use);
+	frame = act->frame;
 	leaf_unlock(&act->lock);
 	if (!ok)
-		return GNTST_general_error;
+		return NULL;
 	/* Refuses what is in use as a page table, and what does not keep its owner, as the theory needs it. */
-	if (likely(frame_get_granted_again(out->frame, owner->id, write, 1 + extra)) || frame_get_granted(out->frame, owner, write, 1 + extra))
-		return GNTST_okay;
-	unpin(gt, ref, write);
-	return GNTST_general_error;
+	if (likely(frame_get_granted_again(frame, owner->id, write, 1 + extra)) || frame_get_granted(frame, owner, write, 1 + extra)) {
+		*status = GNTST_okay;
+		return act;
+	}
+	unpin(gt, ref, act, write);
+	return NULL;
 }
 
-void gnttab_unpin(struct domain *owner, u32 ref, bool write, mfn_t frame, unsigned extra)
+void gnttab_unpin(struct domain *owner, u32 ref, struct grant_active *act, bool write, unsigned extra)
 {
-	unpin(owner->grants, ref, write);
+	mfn_t frame = act->frame;
+
+	unpin(owner->grants, ref, act, write);
 	/* May be the last thing that keeps the owner. */
 	frame_put_granted(frame, write, 1 + extra);
 }

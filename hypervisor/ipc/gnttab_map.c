@@ -14,9 +14,11 @@
 #define MT_FLAGS		(MT_KINDS | MT_READONLY | GNTMAP_application_map | GNTMAP_contains_pte)
 
 /* As the granter wants mappings to have them. */
-static u64 cache_bits(u32 header)
+static u64 cache_bits(u16 flags)
 {
-	return (header & GTF_PWT ? PTE_PWT : 0) | (header & GTF_PCD ? PTE_PCD : 0) | (header & GTF_PAT ? PTE_PAT : 0);
+	if (likely(!(flags & (GTF_PWT | GTF_PCD | GTF_PAT))))
+		return 0;
+	return (flags & GTF_PWT ? PTE_PWT : 0) | (flags & GTF_PCD ? PTE_PCD : 0) | (flags & GTF_PAT ? PTE_PAT : 0);
 }
 
 /* Map for current. What belongs to the answer is in op then. */
@@ -25,48 +27,42 @@ static __always_inline s16 map(struct gnttab_map_grant_ref *op, struct gnttab_ma
 	struct vcpu *v = current;
 	struct domain *d = v->domain, *granter = state->granter;
 	bool write = !(op->flags & GNTMAP_readonly), host = op->flags & GNTMAP_host_map;
-	struct grant_pin pin;
 	struct maptrack *mt = maptrack_alloc(d->grants, v, &op->handle);
+	struct grant_active *act;
+	mfn_t frame;
 	s16 rc;
 
 	if (!mt)
 		return GNTST_no_space;
 	/* With the reference of the page-table entry. */
-	rc = gnttab_pin(granter, op->ref, d, write, GRANT_MAP, host, &pin);
-	if (rc)
+	act = gnttab_pin(granter, op->ref, write, GRANT_MAP, host, &rc);
+	if (!act)
 		goto no_pin;
+	frame = act->frame;
 	rc = GNTST_general_error;
-	if (host && d->ops->grant_map(v, &state->near, op->host_addr, pin.frame, op->flags, cache_bits(pin.header)))
+	if (host && d->ops->grant_map(v, &state->near, op->host_addr, frame, op->flags, cache_bits(act->flags)))
 		goto no_mapping;
 	/* Commit. */
 	mt->ref = op->ref;
 	mt->granter = granter;
-	mt->frame = pin.frame;
+	mt->act = act;
+	mt->frame = frame;
 	atomic_store(&mt->state, op->flags & MT_FLAGS);
-	op->dev_bus_addr = mfn_to_paddr(pin.frame).v;
+	op->dev_bus_addr = mfn_to_paddr(frame).v;
 	return GNTST_okay;
 
 no_mapping:
-	gnttab_unpin(granter, op->ref, write, pin.frame, host);
+	gnttab_unpin(granter, op->ref, act, write, host);
 no_pin:
 	maptrack_free(d->grants, v, mt, op->handle);
 	return rc;
-}
-
-/* Have the domain referenced in *last. */
-static __noinline bool look_up(struct domain **last, u16 id)
-{
-	if (*last)
-		domain_put(*last);
-	*last = domain_get(id);
-	return *last;
 }
 
 void gnttab_map(struct gnttab_map_grant_ref *op, struct gnttab_map_state *state)
 {
 	if (unlikely(!(op->flags & (GNTMAP_device_map | GNTMAP_host_map))))
 		op->status = GNTST_bad_gntref;
-	else if (unlikely(!state->granter || state->granter->id != op->dom) && !look_up(&state->granter, op->dom))
+	else if (unlikely(!gnttab_granter(&state->granter, op->dom)))
 		op->status = GNTST_bad_domain;
 	else
 		op->status = map(op, state);
@@ -152,7 +148,7 @@ void gnttab_unmap_finish(struct gnttab_unmap_batch *batch)
 		const struct gnttab_unmapped *u = &batch->done[i];
 		struct maptrack *mt = u->mt;
 
-		gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY), mt->frame, u->entries);
+		gnttab_unpin(mt->granter, mt->ref, mt->act, !(mt->state & MT_READONLY), u->entries);
 		atomic_store(&mt->state, 0);
 		maptrack_free(d->grants, v, mt, u->handle);
 	}
@@ -169,7 +165,7 @@ int gnttab_relinquish(struct domain *d)
 		struct maptrack *mt = maptrack_of(gt, gt->relinquished++);
 
 		if (mt->state) {
-			gnttab_unpin(mt->granter, mt->ref, !(mt->state & MT_READONLY), mt->frame, 0);
+			gnttab_unpin(mt->granter, mt->ref, mt->act, !(mt->state & MT_READONLY), 0);
 			mt->state = 0;
 		}
 		if (gt->relinquished % RELINQUISH_BATCH == 0 && softirq_pending())

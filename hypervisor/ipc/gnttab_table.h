@@ -21,8 +21,9 @@ struct grant_active {
 	struct leaf_lock lock;
 	u32 readers, writers;	/* pins: mappings and copies in progress, by permission */
 	u16 domid;		/* who has the pins */
-	u16 start, len;		/* the bytes granted: a version-2 sub-page grant has less than a page */
-	mfn_t frame;		/* what it stands for, fixed while there are pins */
+	u16 flags;		/* of the shared entry, as they were when it was last pinned */
+	u16 start, len;		/* the bytes granted: a version-2 sub-page grant has less than a page. These: fixed while there are pins */
+	mfn_t frame;		/* what it stands for */
 };
 #define ACTIVE_PER_PAGE		(PAGE_SIZE / sizeof(struct grant_active))
 #define ACTIVE_PAGES_PER_FRAME	(ENTRIES_PER_FRAME_V1 / ACTIVE_PER_PAGE)
@@ -33,11 +34,13 @@ struct grant_active_frame { struct grant_active *page[ACTIVE_PAGES_PER_FRAME]; }
 /* A mapping that current's domain has made, named by its handle. */
 struct maptrack {
 	u32 state;		/* (a) MT_*; 0: not in use */
-	u32 ref;		/* these: fixed while state != 0 */
+	union {
+		u32 ref;	/* these: fixed while state != 0 */
+		u32 next_free;	/* while it is 0; handle + 1, 0: end */
+	};
 	struct domain *granter;	/* exists because we hold a reference to a frame of his */
+	struct grant_active *act;
 	mfn_t frame;
-	u32 next_free;		/* while state == 0; handle + 1, 0: end */
-	u32 pad;
 };
 #define MAPTRACK_PER_PAGE	(PAGE_SIZE / sizeof(struct maptrack))
 #define MAPTRACK_PER_ABI_FRAME	256	/* handles that one unit of max_maptrack_frames stands for */
@@ -73,23 +76,27 @@ struct grant_table {
 /* Why somebody pins an entry. */
 enum grant_use { GRANT_MAP, GRANT_COPY };
 
-/* What a pin gives. */
-struct grant_pin {
-	mfn_t frame;
-	u16 start, len;
-	u32 header;	/* flags and domid of the entry as they were */
-};
-
 /*
- * gnttab_entry.c: check that owner grants `user` entry ref, with write access if wanted, mark it in use, and take references to the
- * frame (of FRAME_WRITABLE type if write): one for the pin and extra ones for the caller. GNTST_*. Interrupts on, no lock held.
+ * gnttab_entry.c: check that owner grants current entry ref, with write access if wanted, mark it in use, and take references to the
+ * frame (of FRAME_WRITABLE type if write): one for the pin and extra ones for the caller. The active entry; or NULL, and why not: GNTST_*.
+ * Interrupts on, no lock held.
  */
-s16 gnttab_pin(struct domain *owner, u32 ref, const struct domain *user, bool write, enum grant_use use, unsigned extra,
-	       struct grant_pin *out);
-/* Undo it. Drops as many extra references to the frame, which is that of the pin. */
-void gnttab_unpin(struct domain *owner, u32 ref, bool write, mfn_t frame, unsigned extra);
+struct grant_active *__must_check gnttab_pin(struct domain *owner, u32 ref, bool write, enum grant_use use, unsigned extra, s16 *status);
+/* Undo it. Drops as many extra references to the frame. */
+void gnttab_unpin(struct domain *owner, u32 ref, struct grant_active *act, bool write, unsigned extra);
 /* The active entry of one that exists, its version settled, with the lock taken. NULL, and why not: GNTST_bad_gntref, _eagain, _general_error. */
 struct grant_active *__must_check gnttab_lock_entry(struct grant_table *gt, u32 ref, s16 *status);
+
+/* The domain whose entry it is; it stays referenced in *last for the next time. NULL: there is none. */
+static inline struct domain *gnttab_granter(struct domain **last, u16 id)
+{
+	if (!*last || (*last)->id != id) {
+		if (*last)
+			domain_put(*last);
+		*last = domain_get(id);
+	}
+	return *last;
+}
 
 /* gnttab_map.c: give back all pins of a dying domain. */
 int gnttab_relinquish(struct domain *d);
@@ -97,15 +104,18 @@ int gnttab_relinquish(struct domain *d);
 int __must_check maptrack_refill(struct grant_table *gt, struct maptrack_cache *cache);
 void maptrack_give_back(struct grant_table *gt, struct maptrack_cache *cache);
 
+/* A handle that exists. */
+static inline struct maptrack *maptrack_at(const struct grant_table *gt, u32 handle)
+{
+	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
+}
+
 /* NULL when there is no such handle. */
 static inline struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
 {
 	u32 nr = atomic_load(&gt->nr_maps);
 
-	if (handle >= nr)
-		return NULL;
-	handle = (u32)index_nospec(handle, nr);
-	return gt->map[handle / MAPTRACK_PER_PAGE] + handle % MAPTRACK_PER_PAGE;
+	return handle < nr ? maptrack_at(gt, (u32)index_nospec(handle, nr)) : NULL;
 }
 
 /* Lists of free handles. */
@@ -118,7 +128,7 @@ static inline void maptrack_push(struct maptrack *mt, u32 *head, u32 *count, u32
 
 static inline struct maptrack *maptrack_pop(struct grant_table *gt, u32 *head, u32 *count, u32 *handle)
 {
-	struct maptrack *mt = maptrack_of(gt, *handle = *head - 1);
+	struct maptrack *mt = maptrack_at(gt, *handle = *head - 1);
 
 	*head = mt->next_free;
 	--*count;

@@ -133,7 +133,7 @@ void frame_put_writable(mfn_t m);	/* memory/frame.c */
  * FRAME_SHARED, as a reference to those does not keep their owner. Interrupts on.
  */
 bool __must_check frame_get_granted(mfn_t m, const struct domain *d, bool write, unsigned n);
-void frame_put_granted(mfn_t m, bool write, unsigned n);
+static inline void frame_put_granted(mfn_t m, bool write, unsigned n);
 /*
  * The owner gives the frame up: clears FRAME_ALLOCATED and drops its reference. False when it was clear already
  * (two callers race, or a guest frees twice), or the page is FRAME_SHARED. The caller holds a reference of its own.
@@ -144,6 +144,7 @@ bool frame_release(mfn_t m);
 
 int __must_check frame_get_type_slow(mfn_t m, u16 owner, enum frame_type t, const cpumask_t *dirty);
 bool __must_check frame_put_type_slow(mfn_t m);
+void frame_put_granted_slow(mfn_t m, bool write, unsigned n);
 
 static inline bool frame_is_table(enum frame_type t) { return t != FRAME_NONE && t != FRAME_WRITABLE; }
 
@@ -183,14 +184,28 @@ static inline bool __must_check frame_get_granted_again(mfn_t m, u16 owner, bool
 	       atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v + more);
 }
 
-static inline bool __must_check frame_put_type(mfn_t m)
+static inline void frame_put_granted(mfn_t m, bool write, unsigned n)
+{
+	u64 counter = write ? FRAME_TCOUNT_MASK : FRAME_COUNT_MAX, less = write ? (u64)n << FRAME_TCOUNT_SHIFT : n;
+	frame_t x = { READ_ONCE(frame_of(m)->v) };
+
+	/* Not the last ones. */
+	if (unlikely((x.v & counter) <= less || !atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - less)))
+		frame_put_granted_slow(m, write, n);
+}
+
+/* As frame_put_type(), for one of several references. False: perhaps the last one; nothing was done. */
+static inline bool __must_check frame_put_type_again(mfn_t m)
 {
 	frame_t x = { READ_ONCE(frame_of(m)->v) };
 
-	if (likely(x.v & FRAME_TYPE_MASK && (x.v & FRAME_TCOUNT_MASK) > BIT(FRAME_TCOUNT_SHIFT) &&
-		   atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - BIT(FRAME_TCOUNT_SHIFT))))
-		return true;
-	return frame_put_type_slow(m);
+	return likely(x.v & FRAME_TYPE_MASK && (x.v & FRAME_TCOUNT_MASK) > BIT(FRAME_TCOUNT_SHIFT) &&
+		      atomic_try_cmpxchg(&frame_of(m)->v, &x.v, x.v - BIT(FRAME_TCOUNT_SHIFT)));
+}
+
+static inline bool __must_check frame_put_type(mfn_t m)
+{
+	return frame_put_type_again(m) || frame_put_type_slow(m);
 }
 
 #endif

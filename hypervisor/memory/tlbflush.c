@@ -70,29 +70,29 @@ static void flush_page_here(void *va)
 	tlb_flush_page_local((u64)va);
 }
 
-/* Are CPUs other than this one in the set and online? */
-static bool has_others(const cpumask_t *mask, unsigned self)
+/* Run fn on the online CPUs of the set but this one. */
+static __noinline void call_others(const cpumask_t *mask, void (*fn)(void *), void *data)
 {
-	u64 found = 0;
+	cpumask_t m;
 
-	for (unsigned i = 0; i < DIV_ROUND_UP(nr_cpus, 64); i++)
-		found |= mask->bits[i] & cpu_online.bits[i] & ~(i == self / 64 ? BIT(self % 64) : 0);
-	return found;
+	cpumask_and(&m, mask, &cpu_online);
+	cpumask_clear(smp_processor_id(), &m);
+	smp_call(&m, fn, data);
 }
 
 /* Run fn on the online CPUs of the set; only a set with others in it costs an IPI. */
-static void flush_mask(const cpumask_t *mask, void (*fn)(void *), void *data)
+static __always_inline void flush_mask(const cpumask_t *mask, void (*fn)(void *), void *data)
 {
 	unsigned self = smp_processor_id();
-	cpumask_t m;
+	u64 others = mask->bits[self / 64] & cpu_online.bits[self / 64] & ~BIT(self % 64);
 
+	for (unsigned i = 0; i < DIV_ROUND_UP(nr_cpus, 64); i++)
+		if (i != self / 64)
+			others |= mask->bits[i] & cpu_online.bits[i];
 	if (cpumask_test(self, mask))
 		fn(data);
-	if (likely(!has_others(mask, self)))
-		return;
-	cpumask_and(&m, mask, &cpu_online);
-	cpumask_clear(self, &m);
-	smp_call(&m, fn, data);
+	if (unlikely(others))
+		call_others(mask, fn, data);
 }
 
 void tlb_flush_mask(const cpumask_t *mask)

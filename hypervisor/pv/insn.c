@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Instruction decoder for 64-bit mode: prefixes, opcode, ModRM, SIB, displacement, immediate. */
 
+#include <domain/guest_copy.h>
 #include <lib/errno.h>
 #include <pv/insn.h>
 #include <x86/cr.h>
@@ -69,38 +70,26 @@ static u8 shape_0f(u8 op)
 	}
 }
 
-struct bytes { const u8 *p; unsigned n, pos; };
-
-static int fetch(struct bytes *b, unsigned n, u64 *out)
+/* The next n bytes, sign-extended. */
+static u64 take(const u8 **at, unsigned n)
 {
-	if (b->pos + n > INSN_MAX)
-		return -EINVAL;
-	if (b->pos + n > b->n)
-		return -ENODATA;
-	*out = 0;
-	for (unsigned i = 0; i < n; i++)
-		*out |= (u64)b->p[b->pos++] << (8 * i);
-	return 0;
-}
+	unsigned shift = 64 - 8 * n;
+	u64 v;
 
-static u64 sign_extend(u64 v, unsigned bytes)
-{
-	unsigned shift = 64 - 8 * bytes;
-
+	__builtin_memcpy(&v, *at, sizeof(v));
+	*at += n;
 	return (u64)((s64)(v << shift) >> shift);
 }
 
-/* Legacy prefixes and REX; *op is the first byte that is neither. */
-static int decode_prefixes(struct bytes *b, struct insn *out, u64 *op)
+/* Legacy prefixes and REX; returns the first byte that is neither, unless that comes too late. */
+static u8 decode_prefixes(const u8 **at, struct insn *out)
 {
 	bool opsize = false;
 
-	for (;;) {
-		int rc = fetch(b, 1, op);
+	for (const u8 *end = *at + INSN_MAX; *at < end;) {
+		u8 b = *(*at)++;
 
-		if (rc)
-			return rc;
-		switch (*op) {
+		switch (b) {
 		case 0x66: opsize = true; break;
 		case 0x67: out->addr_bytes = 4; break;
 		case 0xf0: out->lock = true; break;
@@ -110,34 +99,32 @@ static int decode_prefixes(struct bytes *b, struct insn *out, u64 *op)
 		case 0x64: out->seg = INSN_SEG_FS; break;
 		case 0x65: out->seg = INSN_SEG_GS; break;
 		case 0x40 ... 0x4f:
-			out->rex = (u8)*op;
+			out->rex = b;
 			continue;
 		default:
 			out->op_bytes = out->rex & 8 ? 8 : opsize ? 2 : 4;
-			return 0;
+			return b;
 		}
 		out->rex = 0;		/* REX counts only directly before the opcode */
 	}
+	return 0x40;		/* which is no opcode */
 }
 
 /* ModRM, SIB and displacement. */
-static int decode_modrm(struct bytes *b, struct insn *out)
+static void decode_modrm(const u8 **at, struct insn *out)
 {
 	unsigned disp_bytes = 0;
-	u64 v;
-	int rc = fetch(b, 1, &v);
+	u8 v = *(*at)++;
 
-	if (rc)
-		return rc;
 	out->has_modrm = true;
-	out->mod = (u8)(v >> 6);
+	out->mod = v >> 6;
 	out->reg = (u8)((v >> 3 & 7) | (out->rex & 4) << 1);
 	out->rm = (u8)((v & 7) | (out->rex & 1) << 3);
 	/* MOV to and from CR/DR takes registers, whatever mod says. */
 	if (out->map == INSN_MAP_0F && out->opcode >= 0x20 && out->opcode <= 0x23)
 		out->mod = 3;
 	if (out->mod == 3)
-		return 0;
+		return;
 
 	if (out->mod == 1)
 		disp_bytes = 1;
@@ -145,10 +132,8 @@ static int decode_modrm(struct bytes *b, struct insn *out)
 		disp_bytes = 4;
 	out->base = out->rm;
 	if ((v & 7) == 4) {
-		rc = fetch(b, 1, &v);
-		if (rc)
-			return rc;
-		out->scale = (u8)(v >> 6);
+		v = *(*at)++;
+		out->scale = v >> 6;
 		out->index = (u8)((v >> 3 & 7) | (out->rex & 2) << 2);
 		if (out->index == 4)
 			out->index = INSN_NO_REG;
@@ -162,24 +147,17 @@ static int decode_modrm(struct bytes *b, struct insn *out)
 		out->rip_relative = true;
 		disp_bytes = 4;
 	}
-	if (disp_bytes) {
-		rc = fetch(b, disp_bytes, &v);
-		if (rc)
-			return rc;
-		out->disp = (s32)sign_extend(v, disp_bytes);
-	}
-	return 0;
+	if (disp_bytes)
+		out->disp = (s32)take(at, disp_bytes);
 }
 
-static int decode_immediate(struct bytes *b, struct insn *out, u8 shape)
+static void decode_immediate(const u8 **at, struct insn *out, u8 shape)
 {
 	unsigned bytes = 0;
-	u64 v, second;
-	int rc;
 
 	if (shape & G3) {
 		if ((out->reg & 7) > 1)
-			return 0;
+			return;
 		shape |= out->opcode & 1 ? IZ : I8;
 	}
 	if (shape & I16)
@@ -193,63 +171,54 @@ static int decode_immediate(struct bytes *b, struct insn *out, u8 shape)
 	else if (shape & MO)
 		bytes = out->addr_bytes;
 	if (!bytes)
-		return 0;
-	rc = fetch(b, bytes, &v);
-	if (rc)
-		return rc;
-	if ((shape & (I16 | I8)) == (I16 | I8)) {	/* ENTER */
-		rc = fetch(b, 1, &second);
-		if (rc)
-			return rc;
-		out->imm = v | second << 16;
-		out->imm_bytes = 3;
-		return 0;
-	}
-	out->imm = shape & MO ? v : sign_extend(v, bytes);
+		return;
+	out->imm = take(at, bytes);
 	out->imm_bytes = (u8)bytes;
-	return 0;
+	if (shape & MO && bytes == 4) {
+		out->imm = (u32)out->imm;
+	} else if ((shape & (I16 | I8)) == (I16 | I8)) {	/* ENTER */
+		out->imm = (u16)out->imm | (u64)*(*at)++ << 16;
+		out->imm_bytes = 3;
+	}
 }
 
-int insn_decode(const u8 *bytes, unsigned n, struct insn *out)
+int insn_decode(const u8 bytes[INSN_BUFFER], unsigned n, struct insn *out)
 {
-	struct bytes b = { .p = bytes, .n = n };
-	u64 op;
-	u8 shape;
-	int rc;
+	const u8 *at = bytes;
+	u8 op, shape;
 
 	*out = (struct insn){ .addr_bytes = 8, .base = INSN_NO_REG, .index = INSN_NO_REG };
-	rc = decode_prefixes(&b, out, &op);
-	if (rc)
-		return rc;
+	op = decode_prefixes(&at, out);
 	shape = shape_1[op];
 	if (op == 0x0f) {
-		rc = fetch(&b, 1, &op);
-		if (rc)
-			return rc;
+		op = *at++;
 		out->map = INSN_MAP_0F;
-		shape = shape_0f((u8)op);
+		shape = shape_0f(op);
 		if (op == 0x38 || op == 0x3a) {
 			out->map = op == 0x38 ? INSN_MAP_0F38 : INSN_MAP_0F3A;
-			rc = fetch(&b, 1, &op);
-			if (rc)
-				return rc;
+			op = *at++;
 			/* MOVBE, CRC32, INVPCID, ADX: no immediate. The rest is SIMD. */
 			shape = out->map == INSN_MAP_0F38 && (op >= 0xf0 || (op >= 0x80 && op <= 0x82)) ? M : BAD;
 		}
 	}
-	out->opcode = (u8)op;
-	if (shape & BAD)
-		return -EINVAL;
-	if (shape & M) {
-		rc = decode_modrm(&b, out);
-		if (rc)
-			return rc;
-	}
-	rc = decode_immediate(&b, out, shape);
-	if (rc)
-		return rc;
-	out->len = (u8)b.pos;
-	return 0;
+	out->opcode = op;
+	if (shape & M)
+		decode_modrm(&at, out);
+	if (shape & ~M)
+		decode_immediate(&at, out, shape);
+	/* What lies behind the n bytes may have been looked at; here it is noticed. */
+	out->len = (u8)(at - bytes);
+	if (out->len > n && n < INSN_MAX)
+		return -ENODATA;
+	return shape & BAD || out->len > INSN_MAX ? -EINVAL : 0;
+}
+
+bool insn_fetch(const struct cpu_user_regs *regs, struct insn *out)
+{
+	u8 bytes[INSN_BUFFER];
+	size_t n = INSN_MAX - copy_from_guest_partial(bytes, (const void *)regs->rip, INSN_MAX);
+
+	return !insn_decode(bytes, (unsigned)n, out);
 }
 
 u64 insn_address(const struct insn *i, const struct cpu_user_regs *regs, u64 seg_base)
@@ -270,24 +239,14 @@ u64 insn_address(const struct insn *i, const struct cpu_user_regs *regs, u64 seg
 
 u64 *insn_reg(struct cpu_user_regs *regs, unsigned nr)
 {
-	switch (nr & 15) {
-	case 0: return (u64 *)&regs->rax;
-	case 1: return (u64 *)&regs->rcx;
-	case 2: return (u64 *)&regs->rdx;
-	case 3: return (u64 *)&regs->rbx;
-	case 4: return (u64 *)&regs->rsp;
-	case 5: return (u64 *)&regs->rbp;
-	case 6: return (u64 *)&regs->rsi;
-	case 7: return (u64 *)&regs->rdi;
-	case 8: return (u64 *)&regs->r8;
-	case 9: return (u64 *)&regs->r9;
-	case 10: return (u64 *)&regs->r10;
-	case 11: return (u64 *)&regs->r11;
-	case 12: return (u64 *)&regs->r12;
-	case 13: return (u64 *)&regs->r13;
-	case 14: return (u64 *)&regs->r14;
-	default: return (u64 *)&regs->r15;
-	}
+	#define AT(reg) offsetof(struct cpu_user_regs, reg)
+	static const u8 where[16] = {
+		AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+		AT(r8), AT(r9), AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15),
+	};
+	#undef AT
+
+	return (u64 *)((u8 *)regs + where[nr & 15]);
 }
 
 u64 insn_reg_read(const struct insn *i, struct cpu_user_regs *regs, unsigned nr, unsigned bytes)

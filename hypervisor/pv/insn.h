@@ -9,6 +9,7 @@
 #include <x86/regs.h>
 
 #define INSN_MAX	15	/* bytes, by the architecture */
+#define INSN_BUFFER	32	/* bytes that the decoder may look at */
 
 enum insn_map { INSN_MAP_1, INSN_MAP_0F, INSN_MAP_0F38, INSN_MAP_0F3A };
 enum insn_seg { INSN_SEG_NONE, INSN_SEG_FS, INSN_SEG_GS };	/* the others have base 0 in 64-bit mode */
@@ -33,12 +34,15 @@ struct insn {
 #define INSN_NO_REG	0xff
 
 /*
- * Decode the instruction at the start of n bytes. 0; -ENODATA when n bytes are not enough to see all of it; -EINVAL when
- * it is longer than INSN_MAX, VEX/EVEX/XOP encoded, or has an opcode whose shape this decoder does not know. It knows: all
- * of the one-byte map; of 0F the privileged ones, MOV CR/DR, MSRs, CPUID, bit tests, XADD, CMPXCHG, MOVZX/MOVSX,
- * CMPXCHG8B, SYSCALL/SYSRET, group 7, MOVNTI. Source: Intel SDM vol. 2 ch. 2 and app. A.
+ * Decode the instruction at the start of n bytes; what the others are does not matter. 0; -ENODATA when n bytes, fewer
+ * than INSN_MAX, are not enough to see all of it; -EINVAL when it is longer than INSN_MAX, VEX/EVEX/XOP encoded, or has an
+ * opcode whose shape this decoder does not know. It knows: all of the one-byte map; of 0F the privileged ones, MOV CR/DR,
+ * MSRs, CPUID, bit tests, XADD, CMPXCHG, MOVZX/MOVSX, CMPXCHG8B, SYSCALL/SYSRET, group 7, MOVNTI. Source: Intel SDM vol. 2
+ * ch. 2 and app. A.
  */
-int __must_check insn_decode(const u8 *bytes, unsigned n, struct insn *out);
+int __must_check insn_decode(const u8 bytes[INSN_BUFFER], unsigned n, struct insn *out);
+/* The instruction that the current guest's regs->rip points at. False: it cannot be read, or not be decoded. */
+bool __must_check insn_fetch(const struct cpu_user_regs *regs, struct insn *out);
 
 /* Is the ModRM operand in memory? */
 static inline bool insn_is_mem(const struct insn *i) { return i->has_modrm && i->mod != 3; }

@@ -66,7 +66,7 @@ void pt_put_table(struct domain *d, mfn_t m);
 void pt_release_l1_table(struct domain *d, mfn_t m);
 static inline void pt_put_l1_table(struct domain *d, mfn_t m)
 {
-	if (unlikely(!frame_put_type(m)))
+	if (unlikely(!frame_put_type_again(m)))
 		pt_release_l1_table(d, m);
 }
 /* Flush what might still treat m as anything else, then NONE -> t, not valid. Lock held. 0, -EINVAL, -EBUSY. */
@@ -131,6 +131,8 @@ static inline pte_t pt_find(mfn_t l4, u64 va, unsigned level)
 	return e;
 }
 
+/* A reference to the level-1 table that an entry of level 2 names; MFN_INVALID when there is none. */
+mfn_t pt_hold_l1(struct domain *d, pte_t e);
 /*
  * The level-1 table that maps va for the kernel of v, which is current: takes a reference (pt_put_l1_table). MFN_INVALID when
  * there is none.
@@ -139,9 +141,9 @@ static inline mfn_t pt_walk_l1(struct vcpu *v, u64 va)
 {
 	pte_t e = pt_find(v->pv->kernel_l4, va, 2);
 
-	if (!pte_present(e) || frame_get_type(pte_mfn(e), v->domain->id, FRAME_L1, NULL))
-		return MFN_INVALID;
-	return pte_mfn(e);
+	if (likely(pte_present(e) && frame_get_type_again(pte_mfn(e), v->domain->id, FRAME_L1)))
+		return pte_mfn(e);
+	return pt_hold_l1(v->domain, e);
 }
 
 /* --- pv/pt_base.c --- */

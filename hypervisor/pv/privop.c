@@ -301,11 +301,9 @@ static enum outcome execute(struct cpu_user_regs *regs, const struct insn *i)
 
 bool pv_emulate_privileged(struct cpu_user_regs *regs)
 {
-	u8 bytes[INSN_MAX];
 	struct insn insn;
-	size_t n = sizeof(bytes) - copy_from_guest_partial(bytes, (const void *)regs->rip, sizeof(bytes));
 
-	if (insn_decode(bytes, (unsigned)n, &insn))
+	if (!insn_fetch(regs, &insn))
 		return false;
 	switch (execute(regs, &insn)) {
 	case OP_DONE:

@@ -18,36 +18,53 @@
 
 void pv_grant_end(struct vcpu *v, struct grant_near *near)
 {
-	if (near->key)
+	if (likely(near->key))
 		pt_put_l1_table(v->domain, near->table);
 	near->key = 0;
 }
 
 /* What addresses with entries in the same table have in common; never 0. */
-static u64 key_of(u64 host_addr, bool is_pte)
+static u64 key_of_va(u64 va) { return va >> PT_SHIFT(2) | BIT(63); }
+static u64 key_of_entry(u64 maddr) { return PFN_DOWN(maddr) | BIT(62); }
+
+/* Have the table with the entry for va in *near. */
+static __always_inline bool come_near(struct vcpu *v, struct grant_near *near, u64 va)
 {
-	return is_pte ? PFN_DOWN(host_addr) | BIT(62) : host_addr >> PT_SHIFT(2) | BIT(63);
+	mfn_t table;
+
+	if (unlikely(near->key))
+		pv_grant_end(v, near);
+	table = pt_walk_l1(v, va);
+	if (mfn_eq(table, MFN_INVALID))
+		return false;
+	*near = (struct grant_near){ key_of_va(va), table };
+	return true;
 }
 
-/* Have the table with the entry of a host address in *near. */
-static __noinline bool come_near(struct vcpu *v, struct grant_near *near, u64 host_addr, bool is_pte)
+/* The level-1 entry at a machine address, as below. */
+static __noinline pte_t *find_entry_at(struct vcpu *v, struct grant_near *near, u64 maddr)
 {
-	pv_grant_end(v, near);
-	near->table = is_pte ? paddr_to_mfn(paddr(host_addr)) : pt_walk_l1(v, host_addr);
-	if (is_pte ? frame_get_type(near->table, v->domain->id, FRAME_L1, NULL) != 0 : mfn_eq(near->table, MFN_INVALID))
-		return false;
-	near->key = key_of(host_addr, is_pte);
-	return true;
+	mfn_t table = paddr_to_mfn(paddr(maddr));
+
+	if (!IS_ALIGNED(maddr, sizeof(pte_t)))
+		return NULL;
+	if (near->key != key_of_entry(maddr)) {
+		pv_grant_end(v, near);
+		if (frame_get_type(table, v->domain->id, FRAME_L1, NULL))
+			return NULL;
+		*near = (struct grant_near){ key_of_entry(maddr), table };
+	}
+	return &pt_table(near->table)[(maddr & ~PAGE_MASK) / sizeof(pte_t)];
 }
 
 /* The level-1 entry at a host address, good as long as *near stays; or NULL. */
 static __always_inline pte_t *find_entry(struct vcpu *v, struct grant_near *near, u64 host_addr, bool is_pte)
 {
-	if (host_addr & (is_pte ? sizeof(pte_t) - 1 : ~PAGE_MASK))
+	if (unlikely(is_pte))
+		return find_entry_at(v, near, host_addr);
+	if (!IS_ALIGNED(host_addr, PAGE_SIZE) || (near->key != key_of_va(host_addr) && !come_near(v, near, host_addr)))
 		return NULL;
-	if (near->key != key_of(host_addr, is_pte) && !come_near(v, near, host_addr, is_pte))
-		return NULL;
-	return &pt_table(near->table)[is_pte ? (host_addr & ~PAGE_MASK) / sizeof(pte_t) : PT_INDEX(host_addr, 1)];
+	return &pt_table(near->table)[PT_INDEX(host_addr, 1)];
 }
 
 /* What was there before a mapping was made. */

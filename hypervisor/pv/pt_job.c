@@ -365,6 +365,8 @@ int pt_get_table(struct domain *d, mfn_t m, unsigned level)
 
 void pt_release_l1_table(struct domain *d, mfn_t m)
 {
+	if (frame_put_type(m))
+		return;
 	/* Short enough to be done in spite of a pending job, whose tables it does not concern: those are not valid, this is. */
 	spin_lock(&d->pv->pt_lock);
 	if (frame_begin_release(m)) {

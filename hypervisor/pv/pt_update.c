@@ -14,6 +14,11 @@ pte_t pt_lookup(mfn_t l4, u64 va, unsigned level)
 	return pt_find(l4, va, level);
 }
 
+mfn_t pt_hold_l1(struct domain *d, pte_t e)
+{
+	return pte_present(e) && !frame_get_type(pte_mfn(e), d->id, FRAME_L1, NULL) ? pte_mfn(e) : MFN_INVALID;
+}
+
 /* What to store for `new` in place of `old`. */
 static u64 merged(pte_t new, u64 old, unsigned flags)
 {
@@ -140,8 +145,19 @@ out:
 	return rc;
 }
 
+/* In a level-1 table, to which there is a type reference that goes with this. */
+static inline int update_held(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags, u64 *expected)
+{
+	int rc = pt_update_l1(d, pg_owner, table, index, new, flags, expected);
+
+	pt_put_l1_table(d, table);
+	return rc;
+}
+
 int pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned index, pte_t new, unsigned flags, u64 *expected)
 {
+	if (likely(frame_get_type_again(table, d->id, FRAME_L1)))
+		return update_held(d, pg_owner, table, index, new, flags, expected);
 	/* The type may change while we decide; a guest that makes it do so again and again restarts its hypercall. */
 	for (unsigned attempt = 0; attempt < 4; attempt++) {
 		frame_t f = frame_read(table);
@@ -153,11 +169,8 @@ int pt_update(struct domain *d, struct domain *pg_owner, mfn_t table, unsigned i
 		switch (frame_type(f)) {
 		case FRAME_L1:
 			rc = frame_get_type(table, d->id, FRAME_L1, NULL);
-			if (!rc) {
-				rc = pt_update_l1(d, pg_owner, table, index, new, flags, expected);
-				pt_put_l1_table(d, table);
-				return rc;
-			}
+			if (!rc)
+				return update_held(d, pg_owner, table, index, new, flags, expected);
 			if (rc != -EAGAIN)
 				return rc;
 			/* On the stack of a pending job: finish that. */

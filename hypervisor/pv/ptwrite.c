@@ -186,6 +186,7 @@ static bool execute(struct ptwrite *w)
 	const struct insn *i = &w->insn;
 
 	w->writes = true;
+	w->unconditional = false;
 	if (i->map == INSN_MAP_0F)
 		return execute_0f(w);
 	if (i->map != INSN_MAP_1)
@@ -255,7 +256,7 @@ static void complete(struct ptwrite *w)
 static bool find_target(struct ptwrite *w, u64 va)
 {
 	struct vcpu *v = current;
-	pte_t e = pt_lookup(v->pv->kernel_l4, va, 1);
+	pte_t e = pt_find(v->pv->kernel_l4, va, 1);
 	frame_t f;
 
 	if (!pte_present(e) || e.v & PTE_RW)
@@ -265,14 +266,6 @@ static bool find_target(struct ptwrite *w, u64 va)
 	w->shift = (unsigned)(va & 7) * 8;
 	f = frame_read(w->table);
 	return frame_owner(f) == v->domain->id && frame_type(f) >= FRAME_L1 && frame_type(f) <= FRAME_L4;
-}
-
-static bool fetch_insn(struct ptwrite *w)
-{
-	u8 bytes[INSN_MAX];
-	size_t got = INSN_MAX - copy_from_guest_partial(bytes, (void *)w->regs->rip, INSN_MAX);
-
-	return !insn_decode(bytes, (unsigned)got, &w->insn);
 }
 
 /* Operand size: even opcodes of those that execute() knows are the byte forms. */
@@ -306,14 +299,15 @@ static bool operand_fits(struct ptwrite *w, u64 va)
 
 bool pv_emulate_pt_write(struct cpu_user_regs *regs, u64 va, u32 error_code)
 {
-	struct ptwrite w = { .regs = regs };
+	struct ptwrite w;
 	struct domain *d = current->domain;
 	u64 flags = regs->rflags, part, expected;
 	int rc = 0;
 
 	if ((error_code & (PF_PRESENT | PF_WRITE | PF_RSVD | PF_INSN)) != (PF_PRESENT | PF_WRITE))
 		return false;
-	if (!find_target(&w, va) || !fetch_insn(&w) || !operand_fits(&w, va))
+	w.regs = regs;
+	if (!find_target(&w, va) || !insn_fetch(regs, &w.insn) || !operand_fits(&w, va))
 		return false;
 
 	part = mask_of(w.bytes) << w.shift;

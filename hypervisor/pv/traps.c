@@ -232,12 +232,9 @@ static bool hypervisor_page_fault(struct cpu_user_regs *regs, u64 va)
  */
 static bool software_interrupt(struct cpu_user_regs *regs)
 {
-	u8 bytes[INSN_MAX];
 	struct insn insn;
-	size_t n;
 
-	n = sizeof(bytes) - copy_from_guest_partial(bytes, (const void *)regs->rip, sizeof(bytes));
-	if (insn_decode(bytes, (unsigned)n, &insn) || insn.map != INSN_MAP_1 || insn.opcode != 0xcd)
+	if (!insn_fetch(regs, &insn) || insn.map != INSN_MAP_1 || insn.opcode != 0xcd)
 		return false;
 	regs->rip += insn.len;
 	pv_inject_soft_int((u8)insn.imm, insn.len);

@@ -21,9 +21,13 @@
 	__atomic_compare_exchange_n(p, &_old, (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);	\
 	_old; })
 
-/* If *p equals *oldp, store new and return true; else *oldp receives the value found. */
-#define atomic_try_cmpxchg(p, oldp, new) \
-	__atomic_compare_exchange_n(p, oldp, (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+/* If *p equals *oldp, store new and return true; else *oldp receives the value found. A variable of its own can stay in a register. */
+#define atomic_try_cmpxchg(p, oldp, new) ({							\
+	__typeof__(oldp) _oldp = (oldp);							\
+	__typeof__(*_oldp) _old = *_oldp;							\
+	bool _done = __atomic_compare_exchange_n(p, &_old, (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);	\
+	*_oldp = _old;										\
+	_done; })
 
 /* Locked bit operations on memory of any length; work on memory shared with a guest. */
 static inline bool test_and_set_bit(u64 nr, volatile void *addr)

@@ -2,6 +2,7 @@
 """Instructions that QEMU's plugin profile.c has counted: by place and by function."""
 import bisect
 import collections
+import socket
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,31 @@ def build_plugin(directory):
 def read(path):
     """{address: instructions} of a file that the plugin wrote."""
     return {int(a, 16): int(n) for a, n in (line.split() for line in path.read_text().splitlines())}
+
+
+class Counter:
+    """The plugin's other end."""
+
+    def __init__(self, scratch):
+        self.scratch = Path(scratch)
+        self.plugin = build_plugin(scratch)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.scratch / 'socket'))
+        self.listener.listen()
+
+    def arguments(self):
+        return ('-plugin', f'{self.plugin},blocks=on,socket={self.scratch / "socket"}')
+
+    def read(self):
+        """{address: instructions} so far."""
+        path = self.scratch / 'counts'
+        if self.listener:
+            self.connection = self.listener.accept()[0]
+            self.listener = None
+        self.connection.sendall(f'{path}\n'.encode())
+        if self.connection.recv(5) != b'done\n':
+            raise SystemExit('QEMU could not write the counts')
+        return read(path)
 
 
 def place(address):

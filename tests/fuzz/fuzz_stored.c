@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzzing: the store daemon as its clients reach it. Answers are well formed, the books right; of clients that end nothing stays. */
-/* sources: tools/stored/mem.c tools/stored/log.c tools/stored/names.c tools/stored/path.c tools/stored/quota.c tools/stored/domain.c tools/stored/perms.c tools/stored/node.c tools/stored/txn.c tools/stored/watch.c tools/stored/conn.c tools/stored/request.c tools/stored/request_tree.c tools/stored/request_client.c tools/stored/control.c tools/stored/ring.c tools/stored/journal.c tools/stored/persist.c tools/stored/load.c tools/stored/loop.c */
+/* sources: tools/stored/mem.c tools/stored/log.c tools/stored/names.c tools/stored/path.c tools/stored/quota.c tools/stored/domain.c tools/stored/perms.c tools/stored/node.c tools/stored/txn.c tools/stored/watch.c tools/stored/conn.c tools/stored/request.c tools/stored/request_tree.c tools/stored/request_client.c tools/stored/control.c tools/stored/ring.c tools/stored/journal.c tools/stored/persist.c tools/stored/load.c tools/stored/loop.c tools/lib/logfile.c */
 /* cflags: -I../unit */
 /* libs: -lz */
 /* flags: -max_len=512 */

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 import steps
 
 STORED = os.environ.get('STORED_BINARY') or str(steps.TOOLS / 'stored')
-DIRECTORY, READ, WATCH, START, END, INTRODUCE, WRITE, MKDIR, RM, EVENT, ERROR = 1, 2, 4, 6, 7, 8, 11, 12, 13, 15, 16
+CONTROL, DIRECTORY, READ, WATCH, START, END, INTRODUCE, WRITE, MKDIR, RM, EVENT, ERROR = 0, 1, 2, 4, 6, 7, 8, 11, 12, 13, 15, 16
 
 
 class Daemon:
@@ -142,6 +142,22 @@ def debian_clients(directory):
     daemon.kill()
     daemon.start()
     assert len(run('xenstore-list', '/many').split()) == 2000
+    daemon.kill()
+
+
+def log_is_rotated(directory):
+    """It does not grow for ever; `logfile` begins another one."""
+    log = Path(directory, 'log')
+    log.write_bytes(b'x' * (1 << 20))
+    daemon = Daemon(directory)
+    c = Client(daemon)
+    c.call(CONTROL, 'print', 'one')
+    assert log.read_text().endswith(' one\n') and log.stat().st_size < 1000, log.read_bytes()[-200:]
+    assert Path(f'{log}.1').stat().st_size >= 1 << 20
+    c.call(CONTROL, 'logfile', f'{directory}/other')
+    Path(directory, 'other').write_bytes(b'x' * (1 << 20))
+    c.call(CONTROL, 'print', 'two')
+    assert Path(directory, 'other').read_text().endswith(' two\n') and 'two' not in log.read_text()
     daemon.kill()
 
 
@@ -302,7 +318,7 @@ def transactions_of_two(directory):
 
 def main():
     failed = False
-    for test in (debian_clients, read_only, bad_clients, transactions_of_two, killed):
+    for test in (debian_clients, log_is_rotated, read_only, bad_clients, transactions_of_two, killed):
         with tempfile.TemporaryDirectory() as directory:
             started = time.monotonic()
             try:

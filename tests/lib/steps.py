@@ -83,6 +83,14 @@ def build_hypervisor(quiet=False):
     make('hypervisor', 'Building the hypervisor', quiet)
 
 
+def build_trial_kernel():
+    """The hypervisor, and the path of a small kernel that shows whether it runs."""
+    with build_lock():
+        build_hypervisor(quiet=True)
+        make('trial-kernel', 'Building a test kernel', quiet=True)
+    return BUILD / 'guest/boot.elf'
+
+
 def fetch_kernel(quiet=False, release=''):
     """The directory of this machine's Debian's kernel, or of another release's."""
     name = f'kernel-{release}' if release else 'kernel'

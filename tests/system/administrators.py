@@ -97,6 +97,7 @@ def together(m, times, seconds, seed):
     """All of them, each so often, and for so long, at least; how often each verb was carried out."""
     starts = ' '.join(f'sh /tmp/administrator {n} {seed + n} {times} &' for n in range(SHELLS))
     m.sh(f'rm -f /tmp/stop; {starts} sleep {seconds}; touch /tmp/stop; wait', seconds + 400)
+    m.sh('cat /var/log/lodge/lodged.log; dmesg | tail -n 100')     # for our own log, should anything be wrong
     done = check_said(say_all(m))
     consistent(m)
     for name in guests(m):

@@ -15,10 +15,21 @@
 void fake_relax(void);
 #define cpu_relax	fake_relax
 
+/* Whoever is to come between a look and the exchange that depends on it, or NULL. */
+#include <x86/atomic.h>
+extern void (*fake_race)(const void *at);
+#undef atomic_try_cmpxchg
+#define atomic_try_cmpxchg(p, oldp, new) \
+	((fake_race ? fake_race((const void *)(p)) : (void)0), __atomic_compare_exchange_n(p, oldp, (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+
 #include <x86/regs.h>
 #undef current
 extern __thread struct vcpu *fake_current;
 #define current fake_current
+
+/* There is no frame table to look at. */
+#include <memory/frame.h>
+#define frame_put_granted	frame_put_granted_slow
 
 /* The test calls the life-cycle hooks itself. */
 #include <domain/domain.h>

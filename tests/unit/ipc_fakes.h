@@ -20,6 +20,7 @@
 #include <x86/atomic.h>
 
 __thread struct vcpu *fake_current;
+void (*fake_race)(const void *at);
 struct domain *hardware_domain;
 u64 frame_table_end;	/* inline look-ups of frames find none */
 void (*console_input_notify)(void);
@@ -162,7 +163,7 @@ void frame_put_writable(mfn_t m)
 		panic("frame_put_writable");
 }
 
-void frame_put_granted(mfn_t m, bool write, unsigned n)
+void frame_put_granted_slow(mfn_t m, bool write, unsigned n)
 {
 	while (n--) {
 		if (write)

@@ -251,6 +251,107 @@ TEST(reserved_entries_survive)
 	finish();
 }
 
+/* In one call: what is held from one copy to the next is the right one, and only that. */
+TEST(copies_in_a_row)
+{
+	struct gnttab_copy_state state = { 0 };
+	struct gnttab_copy op = { .len = 8, .source.domid = DOMID_SELF, .dest.domid = 1 };
+	struct { bool from_ref; u32 from, to; s16 status; } const row[] = {
+		{ false, 0, 8, GNTST_okay }, { false, 0, 8, GNTST_okay }, { false, 1, 8, GNTST_okay }, { false, 1, 9, GNTST_okay },
+		{ true, 8, 9, GNTST_okay }, { true, 9, 8, GNTST_okay }, { true, 11, 8, GNTST_general_error }, { true, 9, 10, GNTST_general_error },
+		{ true, 10, 9, GNTST_okay }, { false, 10, 9, GNTST_bad_page }, { false, 0, 9, GNTST_okay }, { true, 8, 8, GNTST_okay },
+	};
+	u8 *own[2];
+
+	start(1);
+	for (unsigned i = 0; i < 2; i++)
+		memset(own[i] = fake_guest_page(user), 0xa0 + i, PAGE_SIZE);
+	for (u32 ref = 8; ref < 11; ref++) {
+		grant_v1(ref, 2, pages[ref - 8], ref == 10 ? GTF_permit_access | GTF_readonly : GTF_permit_access);
+		memset(pages[ref - 8], (int)ref, PAGE_SIZE);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(row); i++) {
+		u8 *to = pages[row[i].to - 8], before = to[0];
+		u8 from = row[i].from_ref ? pages[(row[i].from - 8) % 3][0] : own[row[i].from % 2][0];
+		u16 pinned[3] = { 0 };
+
+		op.flags = (u16)(GNTCOPY_dest_gref | (row[i].from_ref ? GNTCOPY_source_gref : 0));
+		op.source.domid = row[i].from_ref ? 1 : DOMID_SELF;
+		op.dest.u.ref = row[i].to;
+		if (row[i].from_ref)
+			op.source.u.ref = row[i].from;
+		else
+			op.source.u.gmfn = row[i].from < 2 ? virt_to_mfn(own[row[i].from]).v : row[i].from;
+		CHECK_EQ(gnttab_copy(&op, &state), row[i].status);
+		CHECK_EQ(to[7], row[i].status ? before : from);
+		if (row[i].status)
+			continue;
+		if (row[i].from_ref)
+			pinned[row[i].from - 8] |= GTF_reading;
+		pinned[row[i].to - 8] |= GTF_reading | GTF_writing;
+		for (u32 ref = 8; ref < 11; ref++)
+			CHECK_EQ(entry_v1(granter->grants, ref)->flags & (GTF_reading | GTF_writing), pinned[ref - 8]);
+	}
+	gnttab_copy_finish(&state);
+	for (u32 ref = 8; ref < 11; ref++)
+		CHECK_EQ(entry_v1(granter->grants, ref)->flags & (GTF_reading | GTF_writing), 0);
+	/* In version 1 a sub-page flag means nothing. */
+	grant_v1(8, 2, pages[0], GTF_permit_access | GTF_sub_page);
+	op = (struct gnttab_copy){ .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .len = PAGE_SIZE, .source = { { 8 }, 1 }, .dest = { { 9 }, 1 } };
+	CHECK_EQ(gnttab_copy(&op, &state), GNTST_okay);
+	gnttab_copy_finish(&state);
+	finish();
+}
+
+/* --- a granter who changes an entry between the look at it and the mark ------------------------------------------------------------- */
+
+static u32 race_values[8];
+static unsigned race_next, race_last;
+
+static void change_entry_8(const void *at)
+{
+	u32 *entry = (u32 *)entry_v1(granter->grants, 8);
+
+	if (at == entry && race_next < race_last)
+		*entry = race_values[race_next++];
+}
+
+TEST(entry_changes_meanwhile)
+{
+	u32 mine = GTF_permit_access | 2u << 16, marked = mine | GTF_reading | GTF_writing;
+	struct { u32 values[8]; unsigned n; s16 status; u32 after; } const row[] = {
+		{ { 0 }, 0, GNTST_okay, marked },
+		{ { 0 }, 1, GNTST_general_error, 0 },					/* taken back */
+		{ { mine | GTF_readonly }, 1, GNTST_general_error, mine | GTF_readonly },
+		{ { GTF_permit_access | 3u << 16 }, 1, GNTST_general_error, GTF_permit_access | 3u << 16 },
+		{ { GTF_accept_transfer | 2u << 16 }, 1, GNTST_general_error, GTF_accept_transfer | 2u << 16 },
+		{ { mine | GTF_PCD, mine, mine | GTF_PWT }, 3, GNTST_okay, marked | GTF_PWT },
+		{ { mine | GTF_PCD, mine, mine | GTF_PCD, mine, mine | GTF_PCD }, 5, GNTST_general_error, mine | GTF_PCD },	/* without end */
+	};
+
+	start(1);
+	fake_race = change_entry_8;
+	for (unsigned i = 0; i < ARRAY_SIZE(row); i++) {
+		struct gnttab_map_grant_ref op = { .host_addr = PAGE_SIZE, .ref = 8, .dom = 1, .flags = GNTMAP_host_map };
+		u32 *entry = (u32 *)entry_v1(granter->grants, 8);
+
+		grant_v1(8, 2, pages[0], GTF_permit_access);
+		memcpy(race_values, row[i].values, sizeof(race_values));
+		race_next = 0;
+		race_last = row[i].n;
+		map_one(&op);
+		CHECK_EQ(op.status, row[i].status);
+		CHECK_EQ(race_next, race_last);
+		CHECK_EQ(*entry, row[i].after);
+		if (op.status == GNTST_okay)
+			CHECK_EQ(unmap_one(PAGE_SIZE, 0, op.handle), GNTST_okay);
+		CHECK_EQ(*entry, row[i].after & ~(u32)(GTF_reading | GTF_writing));
+		CHECK(!entry_pinned(active_of(granter->grants, 8)));
+	}
+	fake_race = NULL;
+	finish();
+}
+
 /* --- against the model -------------------------------------------------------------------------------------------------------------- */
 
 /* What the model thinks of an entry. */

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon's log: one line per event, with the time. */
 #include <stored/log.h>
+#include <lib/logfile.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define GUEST_LINES	100	/* a minute */
 
-static int log_fd = STDERR_FILENO;
+static struct logfile file = { .fd = STDERR_FILENO };
 
-int log_open(const char *file)
+int log_open(const char *path)
 {
-	int fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : STDERR_FILENO;
+	struct logfile new;
+	char *copy = strdup(path);
+	int rc = copy ? logfile_open(&new, copy) : -ENOMEM;
 
-	if (fd < 0)
-		return -errno;
-	if (log_fd != STDERR_FILENO)
-		close(log_fd);
-	log_fd = fd;
+	if (rc) {
+		free(copy);
+		return rc;
+	}
+	if (file.path) {
+		close(file.fd);
+		free((char *)file.path);
+	}
+	file = new;
 	return 0;
 }
 
@@ -34,8 +42,7 @@ static void log_write(const char *fmt, va_list ap)
 
 	n = min(n + (size_t)len, sizeof(line) - 2);
 	line[n++] = '\n';
-	if (write(log_fd, line, n) < 0)
-		return;		/* nowhere to complain */
+	logfile_write(&file, line, n);
 }
 
 void log_line(const char *fmt, ...)

@@ -221,12 +221,13 @@ int main(int argc, char **argv)
 	const char *env = getenv("XENSTORED_PATH");
 	struct options o = { .socket = env ? env : "/run/xenstored/socket", .state = "/run/lodge/store" };
 	struct rlimit files;
-	int parent = -1;
+	int parent = -1, rc;
 
 	parse(&o, argc, argv);
 	signal(SIGPIPE, SIG_IGN);	/* a log that nobody reads */
-	if (o.log && log_open(o.log)) {
-		fprintf(stderr, "stored: %s: %s\n", o.log, strerror(errno));
+	rc = o.log ? log_open(o.log) : 0;
+	if (rc) {
+		fprintf(stderr, "stored: %s: %s\n", o.log, strerror(-rc));
 		return 1;
 	}
 	if (o.daemon && (parent = go_background()) < 0) {

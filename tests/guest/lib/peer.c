@@ -47,6 +47,13 @@ u64 peer_data_va(struct peer *p, u32 vcpu)
 	return dom_va(p->dom.store_pfn) + vcpu * sizeof(struct mailbox) + offsetof(struct mailbox, data);
 }
 
+bool peer_is_done(struct peer *p, u32 vcpu)
+{
+	struct mailbox *box = peer_box(p, vcpu);
+
+	return __atomic_load_n(&box->done, __ATOMIC_ACQUIRE) == box->wanted;
+}
+
 void peer_post(struct peer *p, u32 vcpu, enum peer_op op, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	struct mailbox *box = peer_box(p, vcpu);
@@ -57,13 +64,8 @@ void peer_post(struct peer *p, u32 vcpu, enum peer_op op, u64 a0, u64 a1, u64 a2
 	box->stop = 0;
 	box->count = 0;
 	__atomic_store_n(&box->wanted, box->wanted + 1, __ATOMIC_RELEASE);
-}
-
-bool peer_is_done(struct peer *p, u32 vcpu)
-{
-	struct mailbox *box = peer_box(p, vcpu);
-
-	return __atomic_load_n(&box->done, __ATOMIC_ACQUIRE) == box->wanted;
+	if (op == PEER_HAMMER || op == PEER_STORE)
+		CHECK(WAIT_FOR(READ_ONCE(box->count) > 0 || peer_is_done(p, vcpu), PATIENCE));
 }
 
 /* Where a peer is that does not answer. */

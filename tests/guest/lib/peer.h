@@ -54,7 +54,7 @@ int peer_build(struct peer *p, u32 vcpus);
 static inline u32 peer_id(const struct peer *p) { return p->dom.id; }
 static inline int peer_destroy(struct peer *p) { return dom_destroy(&p->dom); }
 
-/* Gives vCPU a command; does not wait. */
+/* Gives vCPU a command; does not wait for its end. One that repeats has done its first round: the rest happens beside what the caller does next. */
 void peer_post(struct peer *p, u32 vcpu, enum peer_op op, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 bool peer_is_done(struct peer *p, u32 vcpu);
 /* Waits for it. The result; -XEN_EFAULT when a trap ended it (its vector is in the mailbox), -XEN_ETIME if it does not end. */
