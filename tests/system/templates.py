@@ -43,7 +43,7 @@ def classroom(t, students, **config):
     import_small(m)
     before, files = baseline(m), all_files(m)
     m.sh(f'''for i in $(seq {students}); do
-            lodge new -q --from small --memory 80 --user student --ssh-key '{KEY}' student$i && lodge create -q student$i || exit 1
+            lodge new -q --from small --memory 96 --user student --ssh-key '{KEY}' student$i && lodge create -q student$i || exit 1
         done''', 60 + 20 * students)
     names = [f'student{i + 1}' for i in range(students)]
     for name in names:
@@ -82,6 +82,169 @@ def classroom_of_30(t):
     classroom(t, 30, memory='4G')
 
 
+# --- what is refused, and what is cut off ---
+
+BUILDER = '''#!/bin/sh
+# usage: small OUT SIZE_KIB [release=…] …
+out=$1 size=$2
+shift 2
+echo "builder: $*" >&2
+echo '10 making a disk'
+case "$*" in
+*release=wait*) sleep 7654 & sh -c 'sleep 7655; true' ;;
+*release=fails*) mount -t tmpfs none $out; echo "E: it does not want to" >&2; exit 3 ;;
+esac
+dd if=/dev/zero of=$out/disk bs=1k seek=$size count=0 2>/dev/null
+yes built | head -c 1000000 | dd of=$out/disk conv=notrunc 2>/dev/null
+cp /boot/vmlinuz $out/kernel
+cp /boot/guest.gz $out/ramdisk
+printf 'system=Small 1\\ncmdline=console=hvc0 AGENT=1\\n' >$out/about
+echo '80 done'
+'''
+SLEEPERS = "ps w | grep -cE '[s]leep 765[45]$' || true"
+
+
+def put_builder(m):
+    m.sh(f'mkdir -p /etc/lodge/builders; cat >/etc/lodge/builders/small <<"END"\n{BUILDER}END\nchmod 755 /etc/lodge/builders/small')
+
+
+@test(timeout=900)
+def cancelled(t):
+    """An image from a builder; one that fails; one whose client goes away with Ctrl-C, whose manager is killed: nothing is left of them."""
+    m = boot_with_room(t)
+    put_builder(m)
+    said = m.sh('lodge image build small one --size 64M 2>&1')
+    check('lodge: one: making a disk\n' in said and 'the image one is there' in said, said)
+    shown = lodge_json(m, 'image', 'list')['images'][0]
+    check_equal({k: shown[k] for k in ('name', 'size_kib', 'system', 'cmdline', 'builder', 'machines')},
+                {'name': 'one', 'size_kib': 65536, 'system': 'Small 1', 'cmdline': 'console=hvc0 AGENT=1', 'builder': 'small', 'machines': []}, 'image')
+    lodge(m, 'new', '--from', 'one', '--memory', '96', 'web')
+    lodge(m, 'create', '-q', 'web')
+    wait_console(m, 'web', UP)
+    check_equal(in_guest(m, 'web', 'head -n 1 /dev/xvda; cat /sys/block/xvda/size').split(), ['built', '131072'], 'its disk')
+    check('web' in lodge_fails(m, 'remove', '--yes', 'web', status=1), 'a machine that runs was removed')
+    lodge(m, 'destroy', 'web')
+    lodge(m, 'remove', '--yes', 'web')
+    files = all_files(m)
+    text = lodge_fails(m, 'image', 'build', '-q', 'small', 'two', '--release', 'fails', status=1)
+    check_equal(text, 'lodge: two: small: it does not want to; more is in /var/log/lodge/build.log', 'why it failed')
+    check_equal(lodge_fails(m, 'image', 'build', '-q', 'small', 'one', status=1), 'lodge: one: there is an image one already', 'a name that is taken')
+    check('no such program' in lodge_fails(m, 'image', 'build', 'none', 'two', status=1), 'a builder that does not exist')
+    check('mmdebstrap' in lodge_fails(m, 'image', 'build', '-q', 'debian', 'two', status=1), 'Debian without its programs')
+    check_equal(all_files(m), files, 'files after failures')
+    for kill in ('kill -INT $lodge', 'kill -9 $lodge', 'kill -9 $(pidof lodged)'):
+        m.sh(f'''lodge image build -q small two --release wait >/dev/null 2>&1 & lodge=$!
+            until [ "$({SLEEPERS})" = 2 ]; do usleep 50000; done
+            {kill}; wait $lodge
+            until [ "$({SLEEPERS})" = 0 ] && lodge list >/dev/null 2>&1 && [ -z "$(ls -A /room/images | grep -v '^one$')" ]; do usleep 50000; done''', 120)
+        check_equal(all_files(m), files, f'files after {kill}')
+    check_equal(m.sh('grep -c " none \\|/room/images" /proc/mounts || true').strip(), '0', 'mounts left over')
+    lodge(m, 'image', 'remove', 'one')
+    check_sound(t, m)
+
+
+@test(timeout=900)
+def refused(t):
+    """Names, users and keys that are none; images that are none, cut off, upon somebody else's files, in use; a full disk. Each says why; nothing is left."""
+    m = boot_with_room(t, mib=160)
+    import_small(m)
+    files = all_files(m)
+    m.sh('''cd /tmp; dd if=/dev/urandom of=data bs=1M count=8 2>/dev/null
+        qemu-img convert -O qcow2 data good.qcow2; head -c 3000000 good.qcow2 >cut.qcow2; head -c 40 good.qcow2 >short.qcow2
+        echo QFI >tiny; : >empty; mkfifo pipe; cp good.qcow2 loud.qcow2; printf '\\377\\377\\377' | dd of=loud.qcow2 bs=1 seek=40 conv=notrunc 2>/dev/null
+        qemu-img create -q -f qcow2 -F raw -b /etc/passwd -u evil.qcow2 1M; qemu-img create -q -f qcow2 -F qcow2 -b good.qcow2 upon.qcow2 2>/dev/null
+        qemu-img create -q -f qcow2 -F raw -b nbd://10.0.2.2/x -u net.qcow2 1M; ln -s /etc/passwd link; : >kernel''')
+    for name in ('a/b', '..', '.x', '-', 'a b', '', 'ä', 'x' * 64, 'a\nb'):
+        check('expected the name of an image' in lodge_fails(m, 'image', 'import', '-q', '--', '/tmp/data', name, status=1), name)
+    for file, why in (('cut.qcow2', 'is damaged'), ('short.qcow2', 'is damaged'), ('loud.qcow2', 'is damaged'), ('empty', 'empty'), ('pipe', 'neither'), ('none', 'No such file'),
+                      ('evil.qcow2', 'backing file /etc/passwd'), ('net.qcow2', 'not the name of a file'), ('upon.qcow2', 'lies upon another file'), ('/tmp', 'directory')):
+        text = lodge_fails(m, 'image', 'import', '-q', f'/tmp/{file}' if file[0] != '/' else file, 'x', status=1)
+        check(why in text and '\n' not in text, f'{file}: {text}')
+    check('is no qcow2 image' in lodge_fails(m, 'image', 'import', '-q', '-f', 'qcow2', '/tmp/data', 'x', status=1), 'raw as qcow2')
+    check('expected raw or qcow2' in lodge_fails(m, 'image', 'import', '-q', '-f', 'vhd', '/tmp/data', 'x'), 'vhd')
+    check('kernel' in lodge_fails(m, 'image', 'import', '-q', '-k', '/tmp/kernel', '/tmp/data', 'x', status=1), 'an empty kernel')
+    lodge_fails(m, 'image', 'import', '-q', '-r', '/boot/guest.gz', '/tmp/data', 'x', status=1)
+    lodge_fails(m, 'image', 'remove', '../machines', status=3)
+    lodge_fails(m, 'image', 'export', '-q', 'small', '/etc/passwd', status=1)
+    check_equal(all_files(m), files, 'files after images that were refused')
+
+    for words, status, why in ((['a/b'], 1, 'expected letters'), (['..'], 1, 'expected letters'), (['7'], 1, 'domain id'), (['hello'], 1, '/etc/xen/vm/hello'),
+                               (['w', '-u', 'a b'], 1, 'name of a user'), (['w', '-u', 'a\nruncmd: [x]'], 1, 'name of a user'), (['w', '-k', f'{KEY}\nruncmd: [x]'], 1, 'control characters'),
+                               (['w', '-k', f'command="x" {KEY}'], 1, 'neither a public key'), (['w', '-s', '4'], 1, 'at least 16 MiB'), (['w', '-i', 'none'], 3, 'no image none'),
+                               (['w', '-i', '../images/small'], 3, 'no image'), (['w', '--vcpus', '600'], 2, 'to 512'), (['w', '-m', '1'], 1, 'memory')):
+        text = lodge_fails(m, 'new', '--from', 'small', *words, status=status)
+        check(why in text and not re.search('\n(?!runcmd)', text), f'{words}: {text}')
+    lodge_fails(m, 'remove', '--yes', 'hello', status=3)
+    lodge_fails(m, 'remove', '--yes', '../images/small', status=3)
+    check_equal(all_files(m), files, 'files after machines that were refused')
+
+    # Whoever has the name, or writes to the file.
+    lodge(m, 'new', '-q', '--from', 'small', '--memory', '96', 'w')
+    check('w' in lodge_fails(m, 'new', '--from', 'small', 'w', status=1), 'a name that is taken')
+    lodge(m, 'create', '-q', 'w')
+    text = lodge_fails(m, 'image', 'import', '-q', '/room/machines/w/disk.qcow2', 'x', status=1)
+    check('guest w' in text, text)
+    m.sh('mv /etc/xen/vm/w /tmp/w.saved')
+    check('w' in lodge_fails(m, 'new', '--from', 'small', 'w', status=1), 'the name of a guest that runs')
+    m.sh('mv /tmp/w.saved /etc/xen/vm/w')
+    lodge(m, 'destroy', 'w')
+    # A definition of another name with its disk.
+    m.sh('sed s/^name.*/name=\\"other\\"/ /etc/xen/vm/w | grep -v "^uuid\\|^vif" >/tmp/other; lodge create -q /tmp/other')
+    check('other' in lodge_fails(m, 'remove', '--yes', 'w', status=1), 'the disk of a guest that runs was removed')
+    lodge(m, 'destroy', 'other')
+    lodge(m, 'remove', '--yes', 'w')
+    check_equal(all_files(m), files, 'files')
+
+    m.sh('dd if=/dev/urandom of=/tmp/large bs=1M count=40 2>/dev/null; dd if=/dev/zero of=/room/fill bs=1M count=60 2>/dev/null; df -m /room')
+    m.sh('cat /dev/zero >/room/fill2 2>/dev/null || true; dd if=/dev/null of=/room/fill2 bs=1M seek=$(($(stat -c %s /room/fill2) / 1048576 - 20)) 2>/dev/null')
+    text = lodge_fails(m, 'image', 'import', '-q', '/tmp/large', 'x', status=1)
+    check('No space left' in text, text)
+    check_equal(all_files(m), files, 'files after a full disk')
+    m.sh('cat /dev/zero >/room/fill3 2>/dev/null || true')
+    text = lodge_fails(m, 'new', '--from', 'small', 'w', status=1)
+    check('No space left' in text, text)
+    m.sh('rm /room/fill*')
+    check_equal(all_files(m), files, 'files after a full disk')
+    check_sound(t, m)
+
+
+@test(timeout=1200, long=True)
+def killed(t):
+    """SIGKILL to the manager at many moments of importing, making and removing: each is there as a whole afterwards, or not at all."""
+    m = boot_with_room(t)
+    put_builder(m)
+    import_small(m, 'base')
+    m.sh('yes data | head -c 20000000 >/tmp/data')
+    whole = {'about.json', 'disk.qcow2'}
+    verbs = {'import': 'lodge image import -q /tmp/data x', 'build': 'lodge image build -q small x -s 64M', 'new': 'lodge new -q --from base w',
+             'remove': 'lodge remove --yes w', 'image-remove': 'lodge image remove x'}
+    seen = {verb: set() for verb in verbs}
+    for i in range(10):
+        for verb, command in verbs.items():
+            if verb == 'remove':
+                m.sh('[ -e /etc/xen/vm/w ] || lodge new -q --from base w')
+            elif verb == 'image-remove':
+                m.sh('[ -e /room/images/x ] || lodge image import -q /tmp/data x')
+            else:
+                m.sh('[ ! -e /room/images/x ] || lodge image remove x; [ ! -e /etc/xen/vm/w ] || lodge remove --yes w')
+            delay = i * (150000 if verb in ('import', 'build') else 40000)
+            m.sh(f'{command} >/dev/null 2>&1 & usleep {delay}; kill -9 $(pidof lodged); wait; until lodge list >/dev/null 2>&1; do usleep 50000; done', 120)
+            found = set(m.sh('ls -A /room/images /room/machines /etc/xen/vm | grep "^\\.lodge" || true').split())
+            check_equal(found, set(), f'left over by {verb} killed after {delay} us')
+            images = m.sh('cd /room/images; ls -A').split()
+            check(set(images) <= {'base', 'x'}, images)
+            if 'x' in images:
+                check(whole <= set(m.sh('ls -A /room/images/x').split()), f'{verb}: half an image')
+                check(m.sh('qemu-img check -q /room/images/x/disk.qcow2 >/dev/null 2>&1; echo $?').strip() in ('0', '3'), f'{verb}: a damaged image')
+            machine, defined = m.sh('ls -A /room/machines/w 2>/dev/null || true').split(), m.sh('ls /etc/xen/vm').split()
+            check_equal(sorted(machine), ['disk.qcow2', 'seed.img'] if 'w' in defined else [], f'{verb}: the machine, defined: {"w" in defined}')
+            seen[verb].add(('x' in images, 'w' in defined))
+    print(f'# {seen}')
+    m.sh('[ ! -e /room/images/x ] || lodge image remove x; [ ! -e /etc/xen/vm/w ] || lodge remove --yes w; lodge image remove base')
+    check_equal(m.sh('find /room/images /room/machines -mindepth 1').split(), [], 'left')
+    check_sound(t, m)
+
+
 # --- Debian ---
 
 LOGIN = ' login: '
@@ -91,12 +254,13 @@ def boot_with_template(t, **config):
     """Domain 0 with room for large images, the parts of one of Debian, and a client of SSH with a key."""
     shutil.copyfile('/usr/bin/ssh', t.scratch / 'ssh')
     subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'tester "at": home', '-f', t.scratch / 'key'], check=True)
-    files = {'kernel': TEMPLATE / 'kernel', 'ramdisk': TEMPLATE / 'ramdisk', 'ssh': t.scratch / 'ssh', 'key': t.scratch / 'key', 'key.pub': t.scratch / 'key.pub'}
+    files = {'ssh': t.scratch / 'ssh', 'key': t.scratch / 'key', 'key.pub': t.scratch / 'key.pub'}
     for library in re.findall(r'(/\S+) \(0x', subprocess.run(['ldd', '/usr/bin/ssh'], capture_output=True, text=True, check=True).stdout):
         files[Path(library).name] = Path(library)
     m = boot(t, files=files, disks=(empty_disk(t.scratch, 'room', 6144), qemu.Disk(TEMPLATE / 'disk', 'template', readonly=True)), **config)
     put_room(m)
-    m.sh('''mkdir -p /root/.ssh; install -m 700 /files/ssh /bin/ssh; install -m 600 /files/key /root/.ssh/id_ed25519''')
+    m.sh('''mount -t ext4 -o ro /dev/disk/template /mnt; cp /mnt/boot/vmlinuz-* /room/kernel; cp /mnt/boot/initrd.img-* /room/ramdisk; umount /mnt
+        mkdir -p /root/.ssh; cp /files/ssh /bin/ssh; cp /files/key /root/.ssh/id_ed25519; chmod 700 /bin/ssh; chmod 600 /root/.ssh/id_ed25519''')
     return m
 
 
@@ -110,7 +274,7 @@ def ssh(m, user, name, command, timeout=120):
 def debian(t):
     """Debian's image imported; a machine from it has its name, its user with a key, a larger disk, keys of its own; removed, nothing is left."""
     m = boot_with_template(t)
-    lodge(m, 'image', 'import', '-q', '--kernel', '/files/kernel', '--ramdisk', '/files/ramdisk', '--cmdline', 'root=/dev/xvda ro console=hvc0',
+    lodge(m, 'image', 'import', '-q', '--kernel', '/room/kernel', '--ramdisk', '/room/ramdisk', '--cmdline', 'root=/dev/xvda ro console=hvc0',
           '/dev/disk/template', 'debian', timeout=600)
     files = all_files(m)
     for name in ('one', 'two'):

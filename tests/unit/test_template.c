@@ -207,8 +207,11 @@ TEST(machines_come_and_go)
 	for (const char *const *n = (const char *const[]){ "m2", "../machines/m1", "", ".", NULL }; *n; n++)
 		code_is(machine_find(&place, *n, &e), &e, "no-such-machine");
 	CHECK_EQ(machine_find(&place, "m1", &e), 0);
+	mkdir(in("auto"), 0755);
+	CHECK_EQ(symlink("../vm/m1", in("auto/10-m1")), 0);
+	CHECK_EQ(symlink("../vm/m2", in("auto/m2")), 0);
 	CHECK_EQ(machine_remove(&place, "m1", &e), 0);
-	CHECK(!there(in("machines/m1")) && !there(in("vm/m1")));
+	CHECK(!there(in("machines/m1")) && !there(in("vm/m1")) && !there(in("auto/10-m1")) && there(in("auto/m2")));
 	CHECK_EQ(rmdir(machines), 0);
 	tear_down();
 }

@@ -145,11 +145,32 @@ int machine_find(const struct machine_place *p, const char *name, struct err *e)
 	return err_set(e, ENOENT, "no-such-machine", "`lodge new` has made no machine %.80s: there is no disk of it in %s", name, p->dir);
 }
 
+/* Links that have it start with Domain 0 would lead nowhere. */
+static void remove_links(const struct machine_place *p, const char *definition)
+{
+	char folder[PATH_MAX], path[PATH_MAX];
+	struct stat wanted, link, st;
+	struct dirent *entry;
+	DIR *d;
+
+	if ((size_t)snprintf(folder, sizeof(folder), "%s/../auto", p->definitions) >= sizeof(folder) || stat(definition, &wanted))
+		return;
+	d = opendir(folder);
+	while (d && (entry = readdir(d)))
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) < sizeof(path) && !lstat(path, &link) &&
+			S_ISLNK(link.st_mode) && !stat(path, &st) && st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino)
+			unlink(path);
+	if (d)
+		closedir(d);
+}
+
 int machine_remove(const struct machine_place *p, const char *name, struct err *e)
 {
 	char *folder = machine_path(p, name, NULL), *definition = machine_definition(p, name);
 	int rc = folder && definition ? set_mark(p, name, e) : no_memory(e);
 
+	if (!rc)
+		remove_links(p, definition);
 	if (!rc && unlink(definition) && errno != ENOENT) {
 		rc = err_set(e, errno, "cannot-write", "cannot remove %s: %m", definition);
 		clear_mark(p, name);

@@ -32,7 +32,7 @@ int machine_finish(const struct machine_place *p, const char *name, const char *
 void machine_undo(const struct machine_place *p, const char *name);
 /* "no-such-machine". */
 int machine_find(const struct machine_place *p, const char *name, struct err *e);
-/* Definition and folder. */
+/* Definition, links to it in the folder auto beside that of definitions, and folder. */
 int machine_remove(const struct machine_place *p, const char *name, struct err *e);
 /* Finish or undo what was left over by somebody who was killed. */
 void machine_sweep(const struct machine_place *p);
