@@ -30,11 +30,11 @@ cp /room/images/debian/disk.qcow2 /room/hand.qcow2
 cp /room/machines/other/seed.img /room/seed.img
 sed 's,/var/lib/lodge/machines/other/disk.qcow2,/room/hand.qcow2,; s,/var/lib/lodge/machines/other/seed.img,/room/seed.img,' /etc/xen/vm/other >/etc/xen/vm/hand
 
-# A first start of either, so that the kernel is unpacked and all is in memory; then what counts.
-lodge new -q --from debian first
-boot first first
-destroy first
-lodge remove --yes first
+# Either is made once, so that the kernel is unpacked and what is read of programs is in memory; then what counts.
+lodge create -q -p hand
+destroy other
+lodge create -q -p other
+destroy other
 start
 boot hand other
 stop
@@ -49,9 +49,7 @@ boot one one
 stop
 result new_to_login $elapsed ms
 result new_to_login_:_by_hand $(awk "BEGIN { printf \"%.4f\", $elapsed / $plain }") ratio
-start
 lodge shutdown -w one --timeout 600 || fail shutdown
-stop
 start
 boot one one
 stop
