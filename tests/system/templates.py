@@ -158,8 +158,8 @@ def refused(t):
         qemu-img create -q -f qcow2 -F raw -b nbd://10.0.2.2/x -u net.qcow2 1M; ln -s /etc/passwd link; : >kernel''')
     for name in ('a/b', '..', '.x', '-', 'a b', '', 'ä', 'x' * 64, 'a\nb'):
         check('expected the name of an image' in lodge_fails(m, 'image', 'import', '-q', '--', '/tmp/data', name, status=1), name)
-    for file, why in (('cut.qcow2', 'is damaged'), ('short.qcow2', 'is damaged'), ('loud.qcow2', 'is damaged'), ('empty', 'empty'), ('pipe', 'neither'), ('none', 'No such file'),
-                      ('evil.qcow2', 'backing file /etc/passwd'), ('net.qcow2', 'not the name of a file'), ('upon.qcow2', 'lies upon another file'), ('/tmp', 'directory')):
+    for file, why in (('cut.qcow2', 'is damaged'), ('short.qcow2', 'too small'), ('loud.qcow2', 'is damaged'), ('empty', 'empty'), ('pipe', 'neither'), ('none', 'No such file'),
+                      ('evil.qcow2', 'backing file /etc/passwd'), ('net.qcow2', 'not the name of a file'), ('upon.qcow2', 'lies upon another file'), ('/tmp', 'neither a file')):
         text = lodge_fails(m, 'image', 'import', '-q', f'/tmp/{file}' if file[0] != '/' else file, 'x', status=1)
         check(why in text and '\n' not in text, f'{file}: {text}')
     check('is no qcow2 image' in lodge_fails(m, 'image', 'import', '-q', '-f', 'qcow2', '/tmp/data', 'x', status=1), 'raw as qcow2')
@@ -171,11 +171,11 @@ def refused(t):
     check_equal(all_files(m), files, 'files after images that were refused')
 
     for words, status, why in ((['a/b'], 1, 'expected letters'), (['..'], 1, 'expected letters'), (['7'], 1, 'domain id'), (['hello'], 1, '/etc/xen/vm/hello'),
-                               (['w', '-u', 'a b'], 1, 'name of a user'), (['w', '-u', 'a\nruncmd: [x]'], 1, 'name of a user'), (['w', '-k', f'{KEY}\nruncmd: [x]'], 1, 'control characters'),
+                               (['w', '-u', 'a b'], 1, 'name of a user'), (['w', '-u', 'a\nruncmd: [x]'], 1, 'control characters'), (['w', '-k', f'{KEY}\nruncmd: [x]'], 1, 'control characters'),
                                (['w', '-k', f'command="x" {KEY}'], 1, 'neither a public key'), (['w', '-s', '4'], 1, 'at least 16 MiB'), (['w', '-i', 'none'], 3, 'no image none'),
-                               (['w', '-i', '../images/small'], 3, 'no image'), (['w', '--vcpus', '600'], 2, 'to 512'), (['w', '-m', '1'], 1, 'memory')):
+                               (['w', '-i', '../images/small'], 3, 'no image'), (['w', '--vcpus', '600'], 2, 'to 512')):
         text = lodge_fails(m, 'new', '--from', 'small', *words, status=status)
-        check(why in text and not re.search('\n(?!runcmd)', text), f'{words}: {text}')
+        check(why in text and '\n' not in text, f'{words}: {text}')
     lodge_fails(m, 'remove', '--yes', 'hello', status=3)
     lodge_fails(m, 'remove', '--yes', '../images/small', status=3)
     check_equal(all_files(m), files, 'files after machines that were refused')

@@ -11,6 +11,15 @@
 #define USER_MAX	32
 #define HOST_NAME_MAX_	63
 
+/* In a message, they would make more than a line of it. */
+static int check_text(const char *what, const char *text, const char *code, struct err *e)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			return err_set(e, EINVAL, code, "%s has control characters in it, such as line breaks", what);
+	return 0;
+}
+
 static int check_user(const char *user, struct err *e)
 {
 	size_t n = strlen(user);
@@ -18,6 +27,8 @@ static int check_user(const char *user, struct err *e)
 
 	for (size_t i = 0; i < n && good; i++)
 		good = islower((unsigned char)user[i]) || isdigit((unsigned char)user[i]) || user[i] == '_' || user[i] == '-';
+	if (check_text("the user's name", user, "bad-user", e))
+		return -EINVAL;
 	return good ? 0 : err_set(e, EINVAL, "bad-user",
 		"found \"%.60s\", expected the name of a user: small letters, digits, _ and -, beginning with a letter, at most %d", user, USER_MAX);
 }
@@ -31,15 +42,14 @@ static int check_key(const char *key, struct err *e)
 	const char *data = NULL;
 	size_t n;
 
+	if (check_text("a key", key, "bad-key", e))
+		return -EINVAL;
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types) && !data; i++)
 		if (!strncmp(key, types[i], strlen(types[i])))
 			data = key + strlen(types[i]);
 	n = data ? strspn(data, base64) : 0;
 	if (n < 20 || (data[n] && data[n] != ' ') || strlen(key) > SEED_KEY_MAX)
 		return err_set(e, EINVAL, "bad-key", "found \"%.40s\", expected a public key of SSH, such as ssh-ed25519 AAAA…", key);
-	for (const char *c = data + n; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			return err_set(e, EINVAL, "bad-key", "the comment of the key %.40s… has control characters", key);
 	return 0;
 }
 

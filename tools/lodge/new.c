@@ -90,6 +90,7 @@ enum status run_new(const struct args *a)
 	const char *name = a->operands[0], *image = args_value(a, 'i');
 	json_t *params, *keys, *answer;
 	enum status status;
+	bool keyless;
 	struct err e;
 
 	if (!image)
@@ -103,8 +104,7 @@ enum status run_new(const struct args *a)
 		status = say_error(NULL, &e);
 	if (json_array_size(keys))
 		json_object_set(params, "ssh_keys", keys);
-	if (!status && args_set(a, 'u') && !json_array_size(keys) && !args_set(a, 'q'))
-		fprintf(stderr, "lodge: %s: warning: nobody can log in as %s, who has neither a key (--ssh-key) nor a password\n", name, args_value(a, 'u'));
+	keyless = args_set(a, 'u') && !json_array_size(keys);
 	json_decref(keys);
 	if (status) {
 		json_decref(params);
@@ -112,6 +112,8 @@ enum status run_new(const struct args *a)
 	}
 	if (manager_call("new", params, &answer, &e))
 		return say_error(name, &e);
+	if (keyless && !args_set(a, 'q'))
+		fprintf(stderr, "lodge: %s: warning: nobody can log in as %s, who has neither a key (--ssh-key) nor a password\n", name, args_value(a, 'u'));
 	if (a->json)
 		return print_json(answer);
 	if (!args_set(a, 'q'))
