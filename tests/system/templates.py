@@ -184,7 +184,7 @@ def refused(t):
     lodge(m, 'new', '-q', '--from', 'small', '--memory', '96', 'w')
     check('w' in lodge_fails(m, 'new', '--from', 'small', 'w', status=1), 'a name that is taken')
     lodge(m, 'create', '-q', 'w')
-    text = lodge_fails(m, 'image', 'import', '-q', '/room/machines/w/disk.qcow2', 'x', status=1)
+    text = lodge_fails(m, 'image', 'import', '-q', '-f', 'qcow2', '/room/machines/w/disk.qcow2', 'x', status=1)
     check('guest w' in text, text)
     m.sh('mv /etc/xen/vm/w /tmp/w.saved')
     check('w' in lodge_fails(m, 'new', '--from', 'small', 'w', status=1), 'the name of a guest that runs')
