@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Installing what a script needs, on a Debian that may have nothing but a shell. To be sourced; POSIX sh.
 
-BASE_PACKAGES="busybox-static cpio dnsmasq-base e2fsprogs gcc kmod libc6-dev libjansson-dev libxen-dev make nftables python3 qemu-system-x86 qemu-utils
+BASE_PACKAGES="busybox-static cpio dnsmasq-base e2fsprogs gcc grub-xen-host kmod libc6-dev libjansson-dev libxen-dev make nftables python3 qemu-system-x86 qemu-utils
 	liblz4-dev liblzma-dev libzstd-dev uuid-dev xenstore-utils xz-utils zlib1g-dev"
 GRUB_PACKAGES="grub-common grub-pc-bin mtools xorriso"
 UEFI_PACKAGES="$GRUB_PACKAGES grub-efi-amd64-bin ovmf"

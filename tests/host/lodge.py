@@ -419,17 +419,25 @@ def completion_and_manual_know_every_option(b):
     script = f'''
         source {steps.ROOT}/tools/lodge/completion.bash
         offer() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _lodge; printf '%s\\n' "${{COMPREPLY[@]}}"; }}
-        for verb in $(offer lodge ""); do echo "$verb: $(offer lodge $verb -- | tr '\\n' ' ')"; done
+        for verb in $(offer lodge ""); do [ $verb = image ] || echo "$verb: $(offer lodge $verb -- | tr '\\n' ' ')"; done
+        for verb in $(offer lodge image ""); do echo "image $verb: $(offer lodge image $verb -- | tr '\\n' ' ')"; done
+        echo "images: $(offer lodge image remove d | tr '\\n' ' ')"
+        echo "from: $(offer lodge new x --from d | tr '\\n' ' ')"
+        echo "machines: $(offer lodge remove w | tr '\\n' ' ')"
         echo "guests: $(offer lodge pause w | tr '\\n' ' ')"
         echo "definitions: $(offer lodge create w | tr '\\n' ' ')"
     '''
     b.write('etc/vm/web1', WEB1)
     b.write('etc/web2.cfg', WEB1)
+    b.manager.methods['image_list'] = {'images': [{'name': 'debian', 'machines': ['web1', 'db', 'web9']}]}
     p = subprocess.run(['bash', '-c', script], capture_output=True, text=True, cwd=b.folder, check=True,
                        env={'PATH': f'{Path(LODGE).parent}:{os.environ["PATH"]}', 'LODGED_SOCKET': b.manager.path,
                             'LODGE_DEFINITIONS': str(b.folder / 'etc')})
     equal(p.stderr, '')
     offered = {line.split(':')[0]: line.split(':')[1].split() for line in p.stdout.splitlines()}
+    equal(offered.pop('images'), ['debian'])
+    equal(offered.pop('from'), ['debian'])
+    equal(offered.pop('machines'), ['web1', 'web9'])
     equal(offered.pop('guests'), ['web1'])
     equal(offered.pop('definitions'), ['web1', 'web2'])
     verbs = {v['name']: sorted(f'--{o["name"]}' for o in v['options']) for v in json.loads(b.run('help', '--json'))['verbs']}

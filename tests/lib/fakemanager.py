@@ -35,7 +35,8 @@ class Handler(socketserver.StreamRequestHandler):
         try:
             assert request['version'] == 1
             for text in manager.progress if request.get('progress') else []:
-                self.send({'id': request['id'], 'progress': text})
+                more = {} if isinstance(text, str) else {'progress': text[0], 'percent': text[1]}
+                self.send({'id': request['id'], 'progress': text, **more})
             method = manager.methods[request['method']]
             result = method(request.get('params', {})) if callable(method) else method
             self.send({'id': request['id'], 'result': result})
@@ -64,7 +65,7 @@ class FakeManager:
     def __init__(self, path):
         self.path = str(path)
         self.methods = {}
-        self.progress = []
+        self.progress = []      # texts, or (text, percent)
         self.requests = []      # (method, params)
         self.lock = threading.Lock()
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -107,6 +108,17 @@ def fetch_debian(name, quiet=False):
     return image
 
 
+def fetch_template(quiet=False):
+    """What `lodge image build debian` puts into an image, made by the same program: a directory with disk, kernel, ramdisk."""
+    folder, new = CACHE / 'template', CACHE / 'template.new'
+    if not (folder / 'disk').exists():
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        run_step('Making the image of Debian', 'template', [ROOT / 'tools/builders/debian', new, str(1536 << 10)], quiet)
+        new.rename(folder)
+    return folder
+
+
 def build_if_changed(name, target, sources, salt, command, quiet):
     """Run the command that makes target, unless it did with these contents of the sources already."""
     digest = hashlib.sha256(repr(salt).encode())
@@ -131,7 +143,7 @@ def build_images(quiet=False):
     common = [image / 'lib.sh']
     build_if_changed('Making the Domain 0 image', IMAGE, [*common, image / 'build', image / 'modules', *files_below(image / 'dom0')],
                      version, [image / 'build', kernel, IMAGE], quiet)
-    build_if_changed('Making the disk of tools and guests', DISK, [*common, image / 'build-disk', *files_below(image / 'guest', TOOLS)],
+    build_if_changed('Making the disk of tools and guests', DISK, [*common, image / 'build-disk', *files_below(image / 'guest', TOOLS, ROOT / 'tools/builders')],
                      version, [image / 'build-disk', kernel, TOOLS, DISK], quiet)
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: options of lodge's verbs. */
-/* sources: tools/lodge/args.c */
+/* sources: tools/lodge/args.c tools/lib/size.c */
 /* libs: -ljansson */
 #include "test.h"
 

@@ -73,7 +73,7 @@ static bool take(const char *line, size_t len, void *ctx)
 static const char *ask(const char *line)
 {
 	nanswers = 0;
-	request_answer(line, strlen(line), take, NULL);
+	request_answer(line, strlen(line), take, NULL, -1);
 	CHECK(nanswers > 0);
 	return answers[nanswers - 1];
 }
@@ -153,7 +153,7 @@ TEST(deep_and_strange_input)
 		for (u64 n = test_below(4); n < 4; n++)
 			line[test_below(sizeof(seed) - 1)] = (char)test_random();
 		nanswers = 0;
-		request_answer(line, test_below(sizeof(seed)), take, NULL);
+		request_answer(line, test_below(sizeof(seed)), take, NULL, -1);
 		CHECK(nanswers > 0);
 	}
 }

@@ -222,7 +222,7 @@ static int take_error(const json_t *error, struct err *e)
 		code, "%s", message);
 }
 
-int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, void *ctx), void *ctx,
+int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, int percent, void *ctx), void *ctx,
 	     json_t **result, struct err *e)
 {
 	json_t *line = NULL, *error;
@@ -239,8 +239,10 @@ int api_call(struct api *a, const char *method, json_t *params, void (*progress)
 			break;
 		text = json_string_value(json_object_get(line, "progress"));
 		if (text) {
+			const json_t *percent = json_object_get(line, "percent");
+
 			if (progress)
-				progress(text, ctx);
+				progress(text, json_is_integer(percent) ? (int)json_integer_value(percent) : -1, ctx);
 			continue;
 		}
 		*result = json_incref(json_object_get(line, "result"));

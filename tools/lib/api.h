@@ -24,10 +24,10 @@ int api_open(struct api **a, struct err *e);
 void api_close(struct api *a);
 /*
  * Call a method. params: reference is taken over; may be NULL. *result: new reference. The manager's error, if it answers with one,
- * becomes *e. progress may be NULL. -ECONNRESET, API_UNREACHABLE: the manager ended before it answered; what became of the call is
+ * becomes *e. progress may be NULL; percent: of the whole, -1: not known. -ECONNRESET, API_UNREACHABLE: the manager ended before it answered; what became of the call is
  * unknown.
  */
-int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, void *ctx), void *ctx,
+int api_call(struct api *a, const char *method, json_t *params, void (*progress)(const char *text, int percent, void *ctx), void *ctx,
 	     json_t **result, struct err *e);
 
 #endif

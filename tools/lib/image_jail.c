@@ -94,6 +94,15 @@ int image_jail_rules(const struct image *im, bool readonly, struct err *e)
 	return rc;
 }
 
+int image_jail_output(int rules, const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), rc = fd < 0 ? -errno : allow(rules, fd, READ | WRITE);
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 #define DENY(nr, with) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (with))
 
 /*

@@ -10,6 +10,8 @@
  * paths lead to by now. A descriptor for image_jail_enter(); -EOPNOTSUPP: a kernel without Landlock, else a message.
  */
 int image_jail_rules(const struct image *im, bool readonly, struct err *e);
+/* It may write that file as well. -errno. */
+int image_jail_output(int rules, const char *path);
 /* In the process itself, between fork() and exec(); rules: that, or less than 0. -errno. */
 int image_jail_enter(int rules);
 

@@ -3,6 +3,7 @@
 #include <lodge/verb.h>
 #include <ctype.h>
 #include <errno.h>
+#include <lib/size.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,17 @@ static int find_long(const struct verb *v, const char *name, size_t len)
 	return found < 0 ? -1 : found;
 }
 
+/* An option's value; what is given several times has them all. */
+static enum status take_value(struct args *a, int i, const char *value)
+{
+	a->value[i] = value;
+	if (a->ngiven == VALUES_MAX)
+		return usage_error(a->verb, "there are more than %d options", VALUES_MAX);
+	a->given[a->ngiven].id = option_at(a->verb, i)->id;
+	a->given[a->ngiven++].value = value;
+	return OK;
+}
+
 /* "--name", "--name=value", "--name value" */
 static enum status take_long(struct args *a, char ***next)
 {
@@ -82,9 +94,11 @@ static enum status take_long(struct args *a, char ***next)
 		return usage_error(a->verb, "--%s takes no argument", o->name);
 	a->set[i] = true;
 	if (o->arg) {
-		a->value[i] = equals ? equals + 1 : *++*next;
-		if (!a->value[i])
+		const char *value = equals ? equals + 1 : *++*next;
+
+		if (!value)
 			return usage_error(a->verb, "--%s needs an argument, %s", o->name, o->arg);
+		return take_value(a, i, value);
 	}
 	return OK;
 }
@@ -101,10 +115,11 @@ static enum status take_letters(struct args *a, char ***next)
 		a->set[i] = true;
 		if (!o->arg)
 			continue;
-		a->value[i] = s[1] ? s + 1 : *++*next;
-		if (!a->value[i])
+		const char *value = s[1] ? s + 1 : *++*next;
+
+		if (!value)
 			return usage_error(a->verb, "-%c needs an argument, %s", *s, o->arg);
-		break;
+		return take_value(a, i, value);
 	}
 	return OK;
 }
@@ -162,6 +177,22 @@ const char *args_value(const struct args *a, int id)
 	int i = index_of(a, id);
 
 	return i >= 0 ? a->value[i] : NULL;
+}
+
+const char *args_each(const struct args *a, int id, int i)
+{
+	for (int n = 0; n < a->ngiven; n++)
+		if (a->given[n].id == id && i-- == 0)
+			return a->given[n].value;
+	return NULL;
+}
+
+enum status args_size(const struct args *a, int id, json_int_t *kib)
+{
+	const char *text = args_value(a, id);
+
+	*kib = text ? (json_int_t)size_kib(text) : 0;
+	return text && !*kib ? usage_error(a->verb, "found \"%.60s\", expected a size, such as 512 (MiB) or 2G", text) : OK;
 }
 
 enum status args_number(const struct args *a, int id, long standard, long max, long *out)

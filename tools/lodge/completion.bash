@@ -15,6 +15,22 @@ _lodge_definitions()
 	done
 }
 
+_lodge_images()
+{
+	lodge image list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_lodge_machines()
+{
+	lodge image list --json 2>/dev/null | sed -n '/"machines": \[/,/\]/s/^ *"\([^"]*\)",*$/\1/p'
+}
+
+# Some have two words.
+_lodge_verbs()
+{
+	lodge help 2>/dev/null | sed -n 's/^  \([a-z].\{13\}\).*/\1/p' | sed 's/ *$//'
+}
+
 _lodge_words()
 {
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
@@ -26,16 +42,21 @@ _lodge()
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ ${COMP_WORDS[i]} == -* ]] && continue
+		[[ $verb == image ]] && { verb="image ${COMP_WORDS[i]}"; continue; }
 		[[ -n $verb ]] && { guest=${COMP_WORDS[i]}; break; }
 		verb=${COMP_WORDS[i]}
 	done
 	COMPREPLY=()
 	if [[ -z $verb ]]; then
-		_lodge_words "$(lodge help 2>/dev/null | awk '/^  [a-z]/ { print $1 }')"
+		_lodge_words "$(_lodge_verbs | cut -d ' ' -f 1 | sort -u)"
+		return
+	fi
+	if [[ $verb == image ]]; then
+		_lodge_words "$(_lodge_verbs | sed -n 's/^image //p')"
 		return
 	fi
 	if [[ $cur == -* ]]; then
-		_lodge_words "$(lodge help "$verb" 2>/dev/null | grep -oE '^  .{24}' | grep -oE -e '--[a-z-]+')"
+		_lodge_words "$(lodge help $verb 2>/dev/null | grep -oE '^  .{24}' | grep -oE -e '--[a-z-]+')"
 		return
 	fi
 	case $verb in
@@ -46,6 +67,25 @@ _lodge()
 			_lodge_words "$(_lodge_definitions)"
 			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
 		fi ;;
+	"image build")
+		[[ -n $guest ]] || _lodge_words debian ;;
+	"image import")
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	"image export")
+		if [[ -z $guest ]]; then
+			_lodge_words "$(_lodge_images)"
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi ;;
+	"image list" | "image remove")
+		_lodge_words "$(_lodge_images)" ;;
+	new)
+		case $previous in
+		-i | --from) _lodge_words "$(_lodge_images)" ;;
+		-k | --ssh-key) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+		esac ;;
+	remove)
+		_lodge_words "$(_lodge_machines)" ;;
 	block-attach | cd-insert)
 		if [[ -z $guest ]]; then
 			_lodge_words "$(_lodge_guests)"
@@ -69,7 +109,7 @@ _lodge()
 	block-list|config|mem-max|network-attach|network-list|console|destroy|domid|domname|info|list|pause|reboot|rename|shutdown|sysrq|unpause|uptime|vcpu-list)
 		_lodge_words "$(_lodge_guests)" ;;
 	help)
-		_lodge_words "$(lodge help 2>/dev/null | awk '/^  [a-z]/ { print $1 }')" ;;
+		_lodge_words "$(_lodge_verbs | cut -d ' ' -f 1 | sort -u)" ;;
 	esac
 }
 

@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* lodge dump-core: a guest's memory and registers in a file. */
 #include <lodge/verb.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* The manager's current folder is another than ours. Allocated; NULL: errno. */
-static char *absolute(const char *file)
-{
-	char *here, *path;
-
-	if (*file == '/')
-		return strdup(file);
-	here = getcwd(NULL, 0);
-	if (!here || asprintf(&path, "%s/%s", here, file) < 0)
-		path = NULL;
-	free(here);
-	return path;
-}
 
 enum status run_dump_core(const struct args *a)
 {
@@ -28,14 +13,13 @@ enum status run_dump_core(const struct args *a)
 	struct err e;
 
 	if (a->noperands > 1) {
-		char *path = absolute(a->operands[1]);
+		char *path = absolute_path(a->operands[1], &e);
 
-		if (!path || json_object_set_new(params, "file", json_string(path))) {
-			err_set(&e, path ? EILSEQ : errno, "no-file", "cannot tell the file's path from /: %s", strerror(path ? EILSEQ : errno));
+		if (!path) {
 			json_decref(params);
-			free(path);
 			return say_error(guest, &e);
 		}
+		json_object_set_new(params, "file", json_string(path));
 		free(path);
 	}
 	if (args_set(a, 'l') || args_set(a, 'L'))

@@ -7,13 +7,15 @@ enum status run_help(const struct args *a)
 {
 	const struct verb *v;
 	const char *guess;
+	char name[64];
 
 	if (a->json)
 		return print_json(verbs_to_json());
 	if (a->noperands) {
-		v = verb_find(a->operands[0], &guess);
+		snprintf(name, sizeof(name), "%s%s%s", a->operands[0], a->noperands > 1 ? " " : "", a->noperands > 1 ? a->operands[1] : "");
+		v = verb_find(name, &guess);
 		if (!v)
-			return usage_error(NULL, "there is no verb %.60s%s%s%s", a->operands[0], guess ? "; did you mean " : "",
+			return usage_error(NULL, "there is no verb %.60s%s%s%s", name, guess ? "; did you mean " : "",
 				guess ? guess : "", guess ? "?" : "");
 		verb_help(v);
 		return OK;

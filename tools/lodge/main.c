@@ -7,6 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Does the name begin with this? As somebody types it, "image list" or "image-list". */
+static bool begins(const char *name, const char *typed)
+{
+	for (; *typed; name++, typed++)
+		if (*name != *typed && !((*name == ' ' || *name == '-') && (*typed == ' ' || *typed == '-')))
+			return false;
+	return true;
+}
+
 const struct verb *verb_find(const char *name, const char **guess)
 {
 	const char *names[64];
@@ -16,9 +25,9 @@ const struct verb *verb_find(const char *name, const char **guess)
 
 	*guess = NULL;
 	for (const struct verb *v = verbs; v->name; v++) {
-		if (strcmp(v->name, name) == 0)
+		if (strlen(v->name) == len && begins(v->name, name))
 			return v;
-		if (len && strncmp(v->name, name, len) == 0) {
+		if (len && begins(v->name, name)) {
 			found = v;
 			matches++;
 		}
@@ -59,6 +68,43 @@ static enum status global_options(struct args *a, char ***verb, bool *done)
 	return OK;
 }
 
+/* The verb that *word names, alone or with the word behind it; *word goes to the last that it has. */
+static const struct verb *find(char ***word, const char **guess)
+{
+	const struct verb *v = verb_find(**word, guess);
+	const char *second = (*word)[1], *ignored;
+	char both[64];
+
+	if (v || !second || *second == '-' || (size_t)snprintf(both, sizeof(both), "%s %s", **word, second) >= sizeof(both))
+		return v;
+	v = verb_find(both, &ignored);
+	*word += v != NULL;
+	return v;
+}
+
+/* The verbs of two words that begin with this one: NULL, there are none, or "build, export, …". */
+static const char *second_words(const char *first, char *text, size_t size)
+{
+	size_t n = strlen(first), used = 0;
+
+	*text = 0;
+	for (const struct verb *v = verbs; v->name; v++)
+		if (n && !strncmp(v->name, first, n) && v->name[n] == ' ' && used < size)
+			used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", v->name + n + 1);
+	return used ? text : NULL;
+}
+
+static enum status no_verb(const char *word, const char *guess)
+{
+	char text[100];
+
+	if (second_words(word, text, sizeof(text)))
+		return usage_error(NULL, "%s is the first word of several verbs; expected one of %s behind it", word, text);
+	if (guess)
+		return usage_error(NULL, "there is no verb %.60s; did you mean %s?", word, guess);
+	return usage_error(NULL, "there is no verb %.60s", word);
+}
+
 static enum status run(char **argv)
 {
 	struct args a = { 0 };
@@ -72,12 +118,9 @@ static enum status run(char **argv)
 		return status;
 	if (!*word)
 		return usage_error(NULL, "expected a verb, such as lodge list");
-	v = verb_find(*word, &guess);
-	if (!v) {
-		if (guess)
-			return usage_error(NULL, "there is no verb %.60s; did you mean %s?", *word, guess);
-		return usage_error(NULL, "there is no verb %.60s", *word);
-	}
+	v = find(&word, &guess);
+	if (!v)
+		return no_verb(*word, guess);
 	status = args_parse(&a, v, word + 1);
 	if (status)
 		return status;

@@ -16,13 +16,29 @@ int manager_call(const char *method, json_t *params, json_t **result, struct err
 	return manager_call_progress(NULL, false, method, params, result, e);
 }
 
-static void progress(const char *text, void *subject)
+/* What progress is shown of. */
+struct show {
+	const char *subject;
+	char last[200];		/* step */
+	bool open;		/* the line on the terminal is to be gone over again */
+};
+
+static void progress(const char *text, int percent, void *ctx)
 {
-	fprintf(stderr, "lodge: %s: %s\n", (const char *)subject, text);
+	struct show *s = ctx;
+	bool terminal = isatty(STDERR_FILENO);
+
+	if (percent >= 0 && terminal)
+		fprintf(stderr, "\r\033[Klodge: %s: %3d %% %.60s", s->subject, percent, text);
+	else if (percent < 0 || strcmp(text, s->last))
+		fprintf(stderr, "%slodge: %s: %s\n", s->open ? "\r\033[K" : "", s->subject, text);
+	s->open = percent >= 0 && terminal;
+	snprintf(s->last, sizeof(s->last), "%s", text);
 }
 
 int manager_call_progress(const char *subject, bool verbose, const char *method, json_t *params, json_t **result, struct err *e)
 {
+	struct show show = { .subject = subject };
 	json_t *ignored = NULL;
 	int rc = manager ? 0 : api_open(&manager, e);
 
@@ -30,9 +46,32 @@ int manager_call_progress(const char *subject, bool verbose, const char *method,
 		json_decref(params);
 		return rc;
 	}
-	rc = api_call(manager, method, params, subject && verbose ? progress : NULL, (void *)subject, result ? result : &ignored, e);
+	rc = api_call(manager, method, params, subject && verbose ? progress : NULL, &show, result ? result : &ignored, e);
+	if (show.open)
+		fputs("\r\033[K", stderr);
 	json_decref(ignored);
 	return rc;
+}
+
+char *absolute_path(const char *file, struct err *e)
+{
+	char *here = *file == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
+	json_t *utf8;
+
+	if (*file == '/')
+		path = strdup(file);
+	else if (here && asprintf(&path, "%s/%s", here, file) < 0)
+		path = NULL;
+	free(here);
+	utf8 = path ? json_string(path) : NULL;
+	if (!utf8)
+		err_set(e, path ? EILSEQ : errno, "no-file", "cannot tell the file's path from /: %s", strerror(path ? EILSEQ : errno));
+	if (!utf8) {
+		free(path);
+		path = NULL;
+	}
+	json_decref(utf8);
+	return path;
 }
 
 void manager_close(void)
@@ -46,6 +85,8 @@ static enum status status_of(const struct err *e)
 	static const struct { const char *code; enum status status; } codes[] = {
 		{ "no-such-guest", NO_GUEST },
 		{ "no-guest", NO_GUEST },
+		{ "no-such-image", NO_GUEST },
+		{ "no-such-machine", NO_GUEST },
 		{ "bad-definition", BAD_DEFINITION },
 		{ "no-definition", BAD_DEFINITION },
 		{ "not-supported", BAD_DEFINITION },

@@ -13,8 +13,9 @@
 enum status { OK = 0, FAILED = 1, USAGE = 2, NO_GUEST = 3, BAD_DEFINITION = 4, NO_MANAGER = 5 };
 
 /* An option is known by its letter, or, when it has none, by one of these. */
-enum { OPT_TIMEOUT = 256, OPT_DRYRUN, OPT_JSON, OPT_HELP };
+enum { OPT_TIMEOUT = 256, OPT_VCPUS, OPT_DRYRUN, OPT_JSON, OPT_HELP };
 
+#define VALUES_MAX	128	/* of all options that may be given several times */
 #define OPTIONS_MAX	12	/* of a verb, --json and --help among them */
 
 struct option_spec {
@@ -29,7 +30,9 @@ struct verb;
 struct args {
 	const struct verb *verb;
 	bool set[OPTIONS_MAX];
-	const char *value[OPTIONS_MAX];
+	const char *value[OPTIONS_MAX];	/* the last */
+	struct { int id; const char *value; } given[VALUES_MAX];	/* all, in their order */
+	int ngiven;
 	char **operands;
 	int noperands;
 	bool verbose, json;
@@ -48,7 +51,7 @@ struct verb {
 };
 
 extern const struct verb verbs[];	/* ends with name NULL */
-/* By name, or the beginning of one name only. NULL: none; *guess: the name that was meant, or NULL. */
+/* By name, or the beginning of one name only; a dash in a name may be a space, and the other way round. NULL: none; *guess: the name that was meant, or NULL. */
 const struct verb *verb_find(const char *name, const char **guess);
 
 /* --- options (args.c) --- */
@@ -56,6 +59,10 @@ const struct verb *verb_find(const char *name, const char **guess);
 enum status args_parse(struct args *a, const struct verb *v, char **argv);
 bool args_set(const struct args *a, int id);
 const char *args_value(const struct args *a, int id);
+/* Value number i of an option that may be given several times; NULL: no more. */
+const char *args_each(const struct args *a, int id, int i);
+/* The option's size, as of memory, in KiB; 0: it is not given. USAGE and a message. */
+enum status args_size(const struct args *a, int id, json_int_t *kib);
 /* The option's whole number from 0 to max, or `standard` when it is not given. USAGE and a message. */
 enum status args_number(const struct args *a, int id, long standard, long max, long *out);
 /* "lodge VERB: …" and how to get help, on standard error. */
@@ -70,9 +77,11 @@ json_t *verbs_to_json(void);
  * NULL: not wanted. Without a message on failure: say_error().
  */
 int manager_call(const char *method, json_t *params, json_t **result, struct err *e);
-/* The same, and progress is shown: on a terminal, or when the user wants to hear more. */
+/* The same, and progress is shown if `verbose`: a line for each step, on a terminal one that shows how much of the whole is done. */
 int manager_call_progress(const char *subject, bool verbose, const char *method, json_t *params, json_t **result, struct err *e);
 void manager_close(void);
+/* The file's path from /, for the manager, whose current folder is another: allocated. NULL and an error. */
+char *absolute_path(const char *file, struct err *e);
 
 /* "lodge: SUBJECT: …" on standard error, for the one cause; subject may be NULL. The status that goes with it. */
 enum status say_error(const char *subject, const struct err *e);
@@ -113,6 +122,11 @@ enum status run_domid(const struct args *a);
 enum status run_domname(const struct args *a);
 enum status run_dump_core(const struct args *a);
 enum status run_help(const struct args *a);
+enum status run_image_build(const struct args *a);
+enum status run_image_export(const struct args *a);
+enum status run_image_import(const struct args *a);
+enum status run_image_list(const struct args *a);
+enum status run_image_remove(const struct args *a);
 enum status run_info(const struct args *a);
 enum status run_list(const struct args *a);
 enum status run_mem_max(const struct args *a);
@@ -122,8 +136,10 @@ enum status run_network_attach(const struct args *a);
 enum status run_network_detach(const struct args *a);
 enum status run_network_list(const struct args *a);
 enum status run_network_rate(const struct args *a);
+enum status run_new(const struct args *a);
 enum status run_pause(const struct args *a);
 enum status run_reboot(const struct args *a);
+enum status run_remove(const struct args *a);
 enum status run_rename(const struct args *a);
 enum status run_shutdown(const struct args *a);
 enum status run_sysrq(const struct args *a);

@@ -105,9 +105,49 @@ const struct verb verbs[] = {
 			{ 'L', NULL, NULL, NULL },
 		},
 	}, {
-		.name = "help", .run = run_help, .operands = "[VERB]", .max = 1, .prints = true,
+		.name = "help", .run = run_help, .operands = "[VERB]", .max = 2, .prints = true,
 		.summary = "what lodge can do",
 		.help = "Prints the list of verbs, or the help of one.",
+	}, {
+		.name = "image build", .run = run_image_build, .operands = "SYSTEM NAME", .min = 2, .max = 2, .prints = true,
+		.summary = "make an image of a system from its packages",
+		.help = "SYSTEM is debian, or another program in /etc/lodge/builders. The image has a kernel, systemd, cloud-init, OpenSSH, and\n"
+			"gets its network by DHCP. lodge new makes machines from it.",
+		.options = {
+			{ 'r', "release", "NAME", "of the system, such as bookworm; Domain 0's unless given" },
+			{ 's', "size", "SIZE", "of the disk, 2G unless given; a machine's can be larger" },
+			{ 'p', "package", "NAME", "have this package as well; may be given several times" },
+			{ 'm', "mirror", "URL", "fetch packages from there, and not where apt does here" },
+			{ 'q', "quiet", NULL, "no output unless there is an error" },
+		},
+	}, {
+		.name = "image export", .run = run_image_export, .operands = "IMAGE FILE", .min = 2, .max = 2, .prints = true,
+		.summary = "write an image's disk to a file",
+		.help = "FILE must not exist.",
+		.options = {
+			{ 'f', "format", "FORMAT", "raw or qcow2; qcow2 unless given" },
+			{ 'q', "quiet", NULL, "no output unless there is an error" },
+		},
+	}, {
+		.name = "image import", .run = run_image_import, .operands = "FILE NAME", .min = 2, .max = 2, .prints = true,
+		.summary = "make an image of a disk that there is",
+		.help = "FILE is a raw or qcow2 disk, and stays as it is. Without a kernel, machines are started by GRUB (package grub-xen-host),\n"
+			"which reads /boot/grub/grub.cfg in the disk.",
+		.options = {
+			{ 'f', "format", "FORMAT", "raw or qcow2; what the file looks like unless given" },
+			{ 'k', "kernel", "FILE", "the kernel of machines" },
+			{ 'r', "ramdisk", "FILE", "its RAM disk" },
+			{ 'c', "cmdline", "TEXT", "its command line" },
+			{ 'q', "quiet", NULL, "no output unless there is an error" },
+		},
+	}, {
+		.name = "image list", .run = run_image_list, .operands = "[IMAGE]...", .max = ANY, .prints = true,
+		.summary = "the images that machines can be made from",
+		.help = "Sizes are MiB: of the disk, and what the image takes. Machines lie upon it, and need it.",
+	}, {
+		.name = "image remove", .run = run_image_remove, .operands = "IMAGE...", .min = 1, .max = ANY,
+		.summary = "remove images",
+		.help = "One that machines need is refused.",
 	}, {
 		.name = "info", .run = run_info, .operands = "[GUEST]", .max = 1, .prints = true,
 		.summary = "the machine and the hypervisor, or all about a guest",
@@ -152,6 +192,20 @@ const struct verb verbs[] = {
 		.summary = "what a network interface may send at most",
 		.help = "INTERFACE is its number (lodge network-list) or its MAC address; RATE, as rate= of definitions, such as 10Mb/s, or none. " GUEST,
 	}, {
+		.name = "new", .run = run_new, .operands = "NAME", .min = 1, .max = 1, .prints = true,
+		.summary = "make a machine from an image",
+		.help = "Writes the definition /etc/xen/vm/NAME and makes a disk that begins as the image's; lodge create NAME starts the\n"
+			"machine. What it is told at its first start (its name, the user, the keys), the image's cloud-init reads.",
+		.options = {
+			{ 'i', "from", "IMAGE", "the image; lodge image list shows them" },
+			{ 'm', "memory", "SIZE", "512 MiB unless given" },
+			{ OPT_VCPUS, "vcpus", "NUMBER", "1 unless given" },
+			{ 's', "size", "SIZE", "of its disk; that of the image unless given" },
+			{ 'u', "user", "NAME", "a user who may become root; the image's own unless given" },
+			{ 'k', "ssh-key", "KEY", "public key, or file of keys, of who may log in as the user; may be given several times" },
+			{ 'q', "quiet", NULL, "no output unless there is an error" },
+		},
+	}, {
 		.name = "pause", .run = run_pause, .operands = "GUEST...", .min = 1, .max = ANY,
 		.summary = "stop guests until they are unpaused",
 		.help = "A paused guest keeps its memory and devices, and gets no processor. " GUEST,
@@ -165,6 +219,12 @@ const struct verb verbs[] = {
 			{ OPT_TIMEOUT, "timeout", "SECONDS", "give up waiting after this time (60)" },
 			{ 'F', NULL, NULL, NULL },
 		},
+	}, {
+		.name = "remove", .run = run_remove, .operands = "NAME...", .min = 1, .max = ANY,
+		.summary = "remove machines made by lodge new, with their disks",
+		.help = "Definition, disk and all that is on it. One that runs is refused. Asks first, unless there is no terminal to ask: then\n"
+			"it needs --yes.",
+		.options = { { 'y', "yes", NULL, "do not ask" } },
 	}, {
 		.name = "rename", .run = run_rename, .operands = "GUEST NAME", .min = 2, .max = 2,
 		.summary = "give a guest another name",

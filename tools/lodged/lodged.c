@@ -25,6 +25,7 @@
 #include <lodged/recover.h>
 #include <lodged/server.h>
 #include <lodged/spawn.h>
+#include <lodged/templates.h>
 #include <lodged/vif.h>
 #include <malloc.h>
 #include <signal.h>
@@ -148,6 +149,7 @@ int main(int argc, char **argv)
 	 */
 	if (vif_start(&e) || recover(&s, &e) || life_start(&e))
 		return fail(&e);
+	templates_recover();
 	session_close(&s);
 	images_watch();
 	exporter_start(&conf);

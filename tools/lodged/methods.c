@@ -34,6 +34,13 @@ const struct method methods[] = {
 	{ "debug_keys", method_debug_keys, "!keys:string" },
 	{ "stats", method_stats, "guest:any" },
 	{ "sysrq", method_sysrq, "!guest:any !key:string" },
+	{ "image_list", method_image_list, "image:string" },
+	{ "image_build", method_image_build, "!builder:string !name:string release:string size_kib:number packages:list mirror:string" },
+	{ "image_import", method_image_import, "!name:string !file:string format:string kernel:string ramdisk:string cmdline:string" },
+	{ "image_export", method_image_export, "!image:string !file:string format:string" },
+	{ "image_remove", method_image_remove, "!image:string" },
+	{ "new", method_new, "!name:string !image:string memory_kib:number vcpus:number size_kib:number user:string ssh_keys:list" },
+	{ "remove", method_remove, "!machine:string" },
 	{ "uptime", method_uptime, "guest:any" },
 };
 const size_t nmethods = sizeof(methods) / sizeof(methods[0]);

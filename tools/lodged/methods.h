@@ -7,6 +7,10 @@
 
 /* method_guest.c */
 method_fn method_check, method_create, method_pause, method_unpause, method_destroy, method_rename, method_definition;
+/* method_image.c */
+method_fn method_image_list, method_image_import, method_image_export, method_image_remove, method_image_build;
+/* method_new.c */
+method_fn method_new, method_remove;
 /* method_list.c */
 method_fn method_list, method_info, method_vcpu_list, method_uptime;
 /* method_ask.c */

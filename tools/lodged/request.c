@@ -13,6 +13,7 @@ struct request {
 	bool progress;
 	bool (*send)(const char *line, size_t len, void *ctx);
 	void *ctx;
+	int client;
 };
 
 json_t *request_error(const struct err *e)
@@ -71,6 +72,15 @@ static void send_progress(const char *text, void *ctx)
 {
 	struct request *r = ctx;
 	json_t *line = json_pack("{s:O, s:s}", "id", r->id, "progress", text);
+
+	if (line)
+		send_json(r, line);
+}
+
+static void send_percent(int percent, const char *text, void *ctx)
+{
+	struct request *r = ctx;
+	json_t *line = json_pack("{s:O, s:s, s:i}", "id", r->id, "progress", text, "percent", percent);
 
 	if (line)
 		send_json(r, line);
@@ -181,19 +191,22 @@ static int perform(struct request *r, json_t **result, struct err *e)
 
 	if (rc)
 		return rc;
+	s.client = r->client;
 	if (r->progress) {
 		s.progress = send_progress;
+		s.percent = send_percent;
 		s.ctx = r;
 	}
 	rc = r->method->fn(&s, r->params, result, e);
 	s.progress = NULL;
+	s.percent = NULL;
 	session_close(&s);
 	return rc;
 }
 
-void request_answer(const char *line, size_t len, bool (*send)(const char *line, size_t len, void *ctx), void *ctx)
+void request_answer(const char *line, size_t len, bool (*send)(const char *line, size_t len, void *ctx), void *ctx, int client)
 {
-	struct request r = { .send = send, .ctx = ctx, .id = json_null() };
+	struct request r = { .send = send, .ctx = ctx, .client = client, .id = json_null() };
 	json_t *result = NULL, *answer;
 	struct err e = { 0 };
 	int rc = parse(&r, line, len, &e);

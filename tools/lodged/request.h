@@ -27,9 +27,9 @@ extern const size_t nmethods;
 
 /*
  * Answer one request of len bytes. send() gets progress lines and the answer, each without a line break; it returns false when
- * nobody listens any more.
+ * nobody listens any more; client: see struct session.
  */
-void request_answer(const char *line, size_t len, bool (*send)(const char *line, size_t len, void *ctx), void *ctx);
+void request_answer(const char *line, size_t len, bool (*send)(const char *line, size_t len, void *ctx), void *ctx, int client);
 /* The answer to something that is no request at all. Allocated. */
 char *request_refusal(int error, const char *code, const char *message);
 

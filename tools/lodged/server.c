@@ -127,7 +127,7 @@ static void answer_lines(struct connection *c)
 		size_t n = (size_t)(end - (c->buf + start));
 
 		if (n)
-			request_answer(c->buf + start, n, send_line, c);
+			request_answer(c->buf + start, n, send_line, c, c->fd);
 		start += n + 1;
 	}
 	memmove(c->buf, c->buf + start, c->len - start);

@@ -19,7 +19,7 @@ void session_init(struct hv *hv)
 
 int session_open(struct session *s, bool wait, struct err *e)
 {
-	*s = (struct session){ .hv = the_hv };
+	*s = (struct session){ .hv = the_hv, .client = -1 };
 	pthread_mutex_lock(&lock);
 	if (nspare)
 		s->store = spare[--nspare];

@@ -10,7 +10,9 @@ struct session {
 	struct hv *hv;
 	struct store *store;
 	void (*progress)(const char *text, void *ctx);	/* may be NULL */
+	void (*percent)(int percent, const char *text, void *ctx);	/* the same, and how much of the whole is done; may be NULL */
 	void *ctx;
+	int client;		/* whose request it is: a socket, which hangs up when nobody waits any more; -1: nobody's */
 };
 
 /* Once, at the start. */
