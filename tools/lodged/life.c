@@ -29,6 +29,7 @@
 #define QUICK_SECONDS	30	/* a guest that ends sooner after its start */
 #define QUICK_MAX	5	/* … so many times in a row is not started again */
 #define RENAMES_MAX	1000
+#define PAUSE_MS	50	/* at least, between two looks at all domains */
 
 const char *life_reason(int reason)
 {
@@ -353,10 +354,13 @@ static void *watch_thread(void *arg)
 			free(path);
 			fired = true;
 		}
-		if (fired)
+		if (fired) {
+			/* It looks at all domains: when many end one after another, not for each. */
 			queue_ended(s.hv);
-		else
+			poll(NULL, 0, PAUSE_MS);
+		} else {
 			poll(&p, 1, rc == -EAGAIN ? -1 : 1000);
+		}
 	}
 	return NULL;
 }
