@@ -69,7 +69,7 @@ def figures(t):
     check_dom0_healthy(m)
 
 
-@test()
+@test(long=True)
 def over_http(t):
     """The manager serves what `lodge metrics` prints, where its settings say and nowhere else, also when clients misbehave."""
     m = boot(t)

@@ -80,7 +80,7 @@ def domain_0_gives(t):
     check_sound(t, m)
 
 
-@test(timeout=300)
+@test(timeout=300, long=True)
 def at_the_minimum(t):
     """What Domain 0 does not give is not taken: an error says what is needed, free, and its minimum, and nothing has changed."""
     least = 300

@@ -111,7 +111,7 @@ def put_builder(m):
     m.sh(f'mkdir -p /etc/lodge/builders; cat >/etc/lodge/builders/small <<"END"\n{BUILDER}END\nchmod 755 /etc/lodge/builders/small')
 
 
-@test(timeout=900)
+@test(timeout=900, long=True)
 def cancelled(t):
     """An image from a builder; one that fails; one whose client goes away, whose manager is killed: nothing is left of them."""
     m = boot_with_room(t)
