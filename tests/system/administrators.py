@@ -37,7 +37,7 @@ while [ $times -gt 0 ] || [ ! -e /tmp/stop ]; do
     9|10) try unpause $guest ;;
     11) try rename $guest $other ;;
     12) try vcpu-set $guest $number ;;
-    13) try mem-set $guest $((number * 20 + 60)) ;;
+    13) try mem-set $guest $((number * 20 + 80)) ;;
     14) try mem-max $guest $((number * 40)) ;;
     15) try block-attach $guest /tmp/hot$number.img,raw,xvdb,rw ;;
     16) try block-detach -f $guest xvdb ;;
