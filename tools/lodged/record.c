@@ -203,6 +203,9 @@ int session_definition(struct session *s, const struct guest *g, struct definiti
 {
 	int rc = record_definition(s->store, g->uuid_text, d);
 
+	/* Who only looks has no lock on the guest. */
+	if (rc == -ENOENT)
+		return err_set(e, ENOENT, "no-such-guest", "the guest %s has ended", g->name);
 	return rc ? session_store_error(e, rc, "reading the definition") : 0;
 }
 
