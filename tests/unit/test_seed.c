@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: what a machine is told at its first start, and the disk with it. */
-/* sources: tools/lib/seed.c tools/lib/seed_disk.c tools/lib/err.c */
+/* sources: tools/lib/seed.c tools/lib/seed_disk.c tools/lib/folder.c tools/lib/err.c */
 /* cflags: -Wno-unused-parameter */
 /* libs: -ljansson */
 #include "test.h"

@@ -6,6 +6,7 @@
 #include <consoled/loop.h>
 #include <errno.h>
 #include <getopt.h>
+#include <lib/folder.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,31 +135,18 @@ static void raise_limits(void)
 	}
 }
 
-/* The directories that hold path; others of ours are in them, too. */
-static void make_parents(const char *path)
-{
-	mode_t mask = umask(0022);
-	char *copy = strdup(path);
-
-	for (char *slash = copy ? strchr(copy + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(copy, 0755);
-		*slash = '/';
-	}
-	free(copy);
-	umask(mask);
-}
-
 static int start(struct err *e)
 {
 	static struct source signals, events = { .ready = xen_ready };
 	int rc;
 
 	raise_limits();
+	/* Others of ours are in these directories, too. */
+	umask(0022);
+	folder_parents(logs.dir);
+	folder_parents(socket_path);
+	folder_parents(state_path);
 	umask(0027);
-	make_parents(logs.dir);
-	make_parents(socket_path);
-	make_parents(state_path);
 	guest_setup((int64_t)rate);
 	rc = loop_open();
 	if (!rc)

@@ -21,7 +21,7 @@ static int cannot_write(struct err *e, const char *path, int error)
 	return err_set(e, error, "cannot-write", "cannot write %s: %s", path, strerror(error));
 }
 
-static int make_parents(const char *path)
+int folder_parents(const char *path)
 {
 	char text[PATH_MAX];
 
@@ -32,14 +32,16 @@ static int make_parents(const char *path)
 		if (mkdir(text, 0755) && errno != EEXIST)
 			return -errno;
 	}
-	return mkdir(text, 0700) && errno != EEXIST ? -errno : 0;
+	return 0;
 }
 
 int folder_begin(const char *dir, char **path, struct err *e)
 {
-	int rc = make_parents(dir);
+	int rc = folder_parents(dir);
 
 	*path = NULL;
+	if (!rc && mkdir(dir, 0700) && errno != EEXIST)
+		rc = -errno;
 	if (rc)
 		return cannot_write(e, dir, -rc);
 	if (asprintf(path, "%s/" FOLDER_TEMPORARY "XXXXXX", dir) < 0) {
@@ -141,47 +143,64 @@ void folder_sweep(const char *dir)
 		closedir(d);
 }
 
-static int write_all(int fd, const char *text)
+int folder_write(int fd, const void *data, size_t len)
 {
-	size_t len = strlen(text);
+	const char *at = data;
 
 	while (len) {
-		ssize_t n = write(fd, text, len);
+		ssize_t n = write(fd, at, len);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		text += n > 0 ? n : 0;
+		at += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
-	return fsync(fd) ? -errno : 0;
+	return 0;
+}
+
+int folder_draft_begin(struct folder_draft *d, const char *path, struct err *e)
+{
+	*d = (struct folder_draft){ .path = path, .fd = -1 };
+	if (asprintf(&d->draft, "%.*s" FOLDER_TEMPORARY "XXXXXX", (int)(strrchr(path, '/') + 1 - path), path) < 0)
+		return err_set(e, ENOMEM, "no-memory", "out of memory");
+	d->fd = mkostemp(d->draft, O_CLOEXEC);
+	if (d->fd >= 0)
+		return 0;
+	free(d->draft);
+	return cannot_write(e, path, errno);
+}
+
+static int give_name(const struct folder_draft *d)
+{
+	if (fsync(d->fd) || fchmod(d->fd, 0644))
+		return -errno;
+	/* Unlike rename(), it does not replace anything. */
+	return renameat2(AT_FDCWD, d->draft, AT_FDCWD, d->path, RENAME_NOREPLACE) ? -errno : 0;
+}
+
+int folder_draft_end(struct folder_draft *d, int rc, struct err *e)
+{
+	int named = rc ? rc : give_name(d);
+
+	if (named)
+		unlink(d->draft);
+	close(d->fd);
+	free(d->draft);
+	return rc || !named || named == -EEXIST ? named : cannot_write(e, d->path, -named);
 }
 
 int folder_write_new(const char *path, const char *text, struct err *e)
 {
-	const char *name = strrchr(path, '/') + 1;
-	char *draft;
-	int fd, rc;
+	struct folder_draft d;
+	int rc = folder_draft_begin(&d, path, e);
 
-	if (asprintf(&draft, "%.*s" FOLDER_TEMPORARY "%s-XXXXXX", (int)(name - path), path, name) < 0)
-		return err_set(e, ENOMEM, "no-memory", "out of memory");
-	fd = mkostemp(draft, O_CLOEXEC);
-	if (fd < 0) {
-		rc = cannot_write(e, path, errno);
-		free(draft);
-		return rc;
-	}
-	rc = fchmod(fd, 0644) ? -errno : write_all(fd, text);
-	if (close(fd) && !rc)
-		rc = -errno;
-	/* Unlike rename(), it does not replace anything. */
-	if (!rc && renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE))
-		rc = -errno;
 	if (rc)
-		unlink(draft);
-	else
-		rc = sync_parent(path);
-	free(draft);
-	return !rc || rc == -EEXIST ? rc : cannot_write(e, path, -rc);
+		return rc;
+	rc = folder_write(d.fd, text, strlen(text));
+	rc = folder_draft_end(&d, rc ? cannot_write(e, path, -rc) : 0, e);
+	if (!rc && (rc = sync_parent(path)))
+		cannot_write(e, path, -rc);
+	return rc;
 }
 
 int folder_copy(const char *from, const char *to, struct err *e)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/child.h>
 #include <lib/image_jail.h>
 #include <lib/image_process.h>
 #include <lib/small_file.h>
@@ -125,13 +126,9 @@ static void __attribute__((noreturn)) become_server(struct start *s)
 {
 	static const char failed[] = ": " IMAGE_PROGRAM " cannot be confined\n";
 	char *digits = strchr(s->pid_variable, '=') + 1;
-	sigset_t none;
 	int rc;
 
-	for (int sig = 1; sig < 32; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	child_signals();
 	/* The number, in as many digits as there is room for. */
 	for (pid_t pid = getpid(), i = 9; i >= 0; i--, pid /= 10)
 		digits[i] = (char)('0' + pid % 10);

@@ -28,6 +28,7 @@
 
 #include <boot/bzimage.h>
 #include <boot/unpack_codecs.h>
+#include <lib/child.h>
 #include <lib/kernel.h>
 #include <lib/kernel_unpack.h>
 #include <lib/small_file.h>
@@ -234,12 +235,7 @@ static void __attribute__((noreturn)) child(int in, size_t in_size, int out, siz
 	size_t size = 0;
 	void *file;
 
-	sigset_t none;
-
-	for (int sig = 1; sig < 32; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	child_signals();
 	error = enter_jail(in, out, in_size);
 	if (!error) {
 		file = mmap(NULL, in_size, PROT_READ, MAP_PRIVATE, IN_FD, 0);

@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/folder.h>
 #include <lib/seed.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -128,19 +129,14 @@ static bool put_file(struct disk_image *d, const char *name, const char *alias, 
 
 static int write_file(const char *path, const uint8_t *data, struct err *e)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc = 0;
-	size_t done = 0;
-	ssize_t n = 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? -errno : folder_write(fd, data, (size_t)SECTORS * SECTOR);
 
-	while (fd >= 0 && n >= 0 && done < (size_t)SECTORS * SECTOR) {
-		n = write(fd, data + done, (size_t)SECTORS * SECTOR - done);
-		done += n > 0 ? (size_t)n : 0;
-	}
-	if (fd < 0 || n < 0 || fsync(fd))
-		rc = err_set(e, errno, "cannot-write", "cannot write %s: %m", path);
+	if (!rc && fsync(fd))
+		rc = -errno;
 	if (fd >= 0)
 		close(fd);
-	return rc;
+	return rc ? err_set(e, -rc, "cannot-write", "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
 int seed_write(const struct seed *s, const char *path, struct err *e)

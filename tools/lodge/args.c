@@ -69,13 +69,11 @@ static int find_long(const struct verb *v, const char *name, size_t len)
 	return found < 0 ? -1 : found;
 }
 
-/* An option's value; what is given several times has them all. */
-static enum status take_value(struct args *a, int i, const char *value)
+static enum status take_value(struct args *a, int id, const char *value)
 {
-	a->value[i] = value;
 	if (a->ngiven == VALUES_MAX)
 		return usage_error(a->verb, "there are more than %d options", VALUES_MAX);
-	a->given[a->ngiven].id = option_at(a->verb, i)->id;
+	a->given[a->ngiven].id = id;
 	a->given[a->ngiven++].value = value;
 	return OK;
 }
@@ -98,7 +96,7 @@ static enum status take_long(struct args *a, char ***next)
 
 		if (!value)
 			return usage_error(a->verb, "--%s needs an argument, %s", o->name, o->arg);
-		return take_value(a, i, value);
+		return take_value(a, o->id, value);
 	}
 	return OK;
 }
@@ -119,7 +117,7 @@ static enum status take_letters(struct args *a, char ***next)
 
 		if (!value)
 			return usage_error(a->verb, "-%c needs an argument, %s", *s, o->arg);
-		return take_value(a, i, value);
+		return take_value(a, o->id, value);
 	}
 	return OK;
 }
@@ -174,9 +172,10 @@ bool args_set(const struct args *a, int id)
 
 const char *args_value(const struct args *a, int id)
 {
-	int i = index_of(a, id);
-
-	return i >= 0 ? a->value[i] : NULL;
+	for (int n = a->ngiven; n > 0; n--)
+		if (a->given[n - 1].id == id)
+			return a->given[n - 1].value;
+	return NULL;
 }
 
 const char *args_each(const struct args *a, int id, int i)

@@ -30,8 +30,7 @@ struct verb;
 struct args {
 	const struct verb *verb;
 	bool set[OPTIONS_MAX];
-	const char *value[OPTIONS_MAX];	/* the last */
-	struct { int id; const char *value; } given[VALUES_MAX];	/* all, in their order */
+	struct { int id; const char *value; } given[VALUES_MAX];	/* in their order */
 	int ngiven;
 	char **operands;
 	int noperands;
@@ -58,6 +57,7 @@ const struct verb *verb_find(const char *name, const char **guess);
 /* Fill *a from what stands behind the verb, up to NULL. Operands are moved to the front of argv. USAGE and a message, or OK. */
 enum status args_parse(struct args *a, const struct verb *v, char **argv);
 bool args_set(const struct args *a, int id);
+/* The option's value, of several the last; NULL: it is not given. */
 const char *args_value(const struct args *a, int id);
 /* Value number i of an option that may be given several times; NULL: no more. */
 const char *args_each(const struct args *a, int id, int i);

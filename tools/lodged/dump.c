@@ -145,7 +145,7 @@ void dump_recover(struct session *s)
 
 int method_dump_core(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *file = json_string_value(json_object_get(params, "file"));
+	const char *file = request_string(params, "file");
 	struct dump d = { .path = file, .live = json_is_true(json_object_get(params, "live")),
 		.for_crash = json_is_true(json_object_get(params, "for_crash")) };
 	struct target t;

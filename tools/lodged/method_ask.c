@@ -160,7 +160,7 @@ int method_reboot(struct session *s, const json_t *params, json_t **result, stru
 
 int method_sysrq(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *key = json_string_value(json_object_get(params, "key"));
+	const char *key = request_string(params, "key");
 	struct target t;
 	int rc;
 

@@ -169,8 +169,7 @@ static int which_vcpu(const struct changed *c, const json_t *v, int *vcpu, struc
 
 static int pin(struct session *s, struct changed *c, const json_t *params, struct err *e)
 {
-	const char *hard = json_string_value(json_object_get(params, "hard")),
-		   *soft = json_string_value(json_object_get(params, "soft"));
+	const char *hard = request_string(params, "hard"), *soft = request_string(params, "soft");
 	uint8_t hard_bits[DEFINITION_CPUS_MAX / 8], soft_bits[DEFINITION_CPUS_MAX / 8];
 	int vcpu, rc = which_vcpu(c, json_object_get(params, "vcpu"), &vcpu, e);
 

@@ -199,7 +199,7 @@ static int detach_disk(struct session *s, const json_t *params, bool medium, str
 {
 	struct device_id id;
 	struct target t;
-	int rc = find_disk(json_string_value(json_object_get(params, "vdev")), medium, &id, e);
+	int rc = find_disk(request_string(params, "vdev"), medium, &id, e);
 
 	if (!rc)
 		rc = lock_guest(s, params, &t, e);

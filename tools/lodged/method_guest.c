@@ -196,7 +196,7 @@ static int rename_locked(struct session *s, struct guest *g, const char *name, s
 
 int method_rename(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *name = json_string_value(json_object_get(params, "name"));
+	const char *name = request_string(params, "name");
 	struct target t;
 	int rc = definition_check_name(name, e);
 

@@ -64,11 +64,6 @@ void templates_progress(struct session *s, int percent, const char *text)
 		s->percent(percent, text, s->ctx);
 }
 
-static const char *string(const json_t *params, const char *key)
-{
-	return json_string_value(json_object_get(params, key));
-}
-
 static bool exists(const char *path)
 {
 	return !access(path, F_OK);
@@ -92,7 +87,7 @@ static json_t *describe(const struct template *t)
 
 int method_image_list(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *only = string(params, "image");
+	const char *only = request_string(params, "image");
 	json_t *names = only ? json_pack("[s]", only) : template_names(TEMPLATE_DIR), *images = json_array(), *name;
 	int rc = 0;
 	size_t i;
@@ -200,7 +195,7 @@ static int is_text(const char *what, const char *text, size_t max, struct err *e
 /* A kernel that can be started, with its RAM disk and command line. */
 static int put_kernel(struct session *s, struct making *m, const json_t *params, struct err *e)
 {
-	const char *kernel = string(params, "kernel"), *ramdisk = string(params, "ramdisk"), *cmdline = string(params, "cmdline");
+	const char *kernel = request_string(params, "kernel"), *ramdisk = request_string(params, "ramdisk"), *cmdline = request_string(params, "cmdline");
 	char *to = NULL, *to_ramdisk = NULL;
 	struct kernel k;
 	int rc;
@@ -266,7 +261,7 @@ static int check_unused(const struct image *im, struct err *e)
 
 static int import(struct session *s, struct making *m, const json_t *params, struct err *e)
 {
-	const char *file = string(params, "file"), *format = string(params, "format");
+	const char *file = request_string(params, "file"), *format = request_string(params, "format");
 	enum disk_format f = DISK_RAW;
 	struct image im = { 0 };
 	int rc = *file == '/' ? find_format(file, format, &f, e) : err_set(e, EINVAL, "bad-request", "the file's path is not absolute: %.200s", file);
@@ -291,13 +286,13 @@ static int import(struct session *s, struct making *m, const json_t *params, str
 int method_image_import(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
 	struct making m;
-	int rc = begin(&m, string(params, "name"), e);
+	int rc = begin(&m, request_string(params, "name"), e);
 
 	if (!rc)
 		rc = import(s, &m, params, e);
 	rc = end(&m, rc, e);
 	if (!rc)
-		*result = json_pack("{s:s}", "name", string(params, "name"));
+		*result = json_pack("{s:s}", "name", request_string(params, "name"));
 	return rc;
 }
 
@@ -407,7 +402,7 @@ static int take_disk(struct session *s, struct making *m, struct err *e)
 
 static int build(struct session *s, struct making *m, const json_t *params, struct err *e)
 {
-	const char *release = string(params, "release"), *mirror = string(params, "mirror"), *builder = string(params, "builder");
+	const char *release = request_string(params, "release"), *mirror = request_string(params, "mirror"), *builder = request_string(params, "builder");
 	const json_t *size = json_object_get(params, "size_kib"), *packages = json_object_get(params, "packages");
 	json_int_t kib = size ? json_integer_value(size) : BUILD_SIZE_KIB;
 	char path[300], number[24], words[2][256], *list = NULL;
@@ -446,50 +441,46 @@ static int build(struct session *s, struct making *m, const json_t *params, stru
 int method_image_build(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
 	struct making m;
-	int rc = begin(&m, string(params, "name"), e);
+	int rc = begin(&m, request_string(params, "name"), e);
 
 	if (!rc)
 		rc = build(s, &m, params, e);
 	if (!rc)
-		json_object_set_new(m.about, "builder", json_string(string(params, "builder")));
+		json_object_set_new(m.about, "builder", json_string(request_string(params, "builder")));
 	rc = end(&m, rc, e);
 	if (!rc)
-		*result = json_pack("{s:s}", "name", string(params, "name"));
+		*result = json_pack("{s:s}", "name", request_string(params, "name"));
 	return rc;
 }
 
 /* --- giving away, removing --- */
 
-/* Beside the file, which gets its name when all is in it. */
+static int file_exists(const char *file, struct err *e)
+{
+	return err_set(e, EEXIST, "file-exists", "there is a file %s already", file);
+}
+
 static int export(struct session *s, const struct template *t, const char *file, enum disk_format format, struct err *e)
 {
 	struct image im = { 0 };
-	char *draft;
-	int fd, rc;
+	struct folder_draft d;
+	int rc = folder_draft_begin(&d, file, e);
 
-	if (asprintf(&draft, "%.*s/.lodge-XXXXXX", (int)(strrchr(file, '/') - file), file) < 0)
-		return err_set(e, ENOMEM, "no-memory", "out of memory");
-	fd = mkostemp(draft, O_CLOEXEC);
-	rc = fd < 0 ? err_set(e, errno, "cannot-write", "cannot make a file beside %s: %m", file) : image_read(t->disk, DISK_QCOW2, &im, e);
+	if (rc)
+		return rc;
+	rc = image_read(t->disk, DISK_QCOW2, &im, e);
 	if (!rc)
-		rc = convert_image(s, &im, format, draft, 0, 99, "copying the disk", e);
-	if (!rc && (fsync(fd) || fchmod(fd, 0644)))
-		rc = err_set(e, errno, "cannot-write", "cannot write %s: %m", file);
-	if (!rc && renameat2(AT_FDCWD, draft, AT_FDCWD, file, RENAME_NOREPLACE))
-		rc = errno == EEXIST ? err_set(e, EEXIST, "file-exists", "there is a file %s already", file)
-			: err_set(e, errno, "cannot-write", "cannot write %s: %m", file);
-	if (fd >= 0)
-		close(fd);
-	if (rc && fd >= 0)
-		unlink(draft);
+		rc = convert_image(s, &im, format, d.draft, 0, 99, "copying the disk", e);
 	image_free(&im);
-	free(draft);
-	return rc;
+	if (rc)
+		return folder_draft_end(&d, rc, e);
+	rc = folder_draft_end(&d, 0, e);
+	return rc == -EEXIST ? file_exists(file, e) : rc;
 }
 
 int method_image_export(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *file = string(params, "file"), *format = string(params, "format");
+	const char *file = request_string(params, "file"), *format = request_string(params, "format");
 	int f = format ? disk_format_find(format) : DISK_QCOW2, rc;
 	struct template t = { 0 };
 	struct stat st = { 0 };
@@ -499,10 +490,10 @@ int method_image_export(struct session *s, const json_t *params, json_t **result
 	if (*file != '/')
 		return err_set(e, EINVAL, "bad-request", "the file's path is not absolute: %.200s", file);
 	if (exists(file))
-		return err_set(e, EEXIST, "file-exists", "there is a file %s already", file);
+		return file_exists(file, e);
 	/* So that it is not removed while it is read. */
 	templates_lock(false);
-	rc = template_read(TEMPLATE_DIR, string(params, "image"), &t, e);
+	rc = template_read(TEMPLATE_DIR, request_string(params, "image"), &t, e);
 	if (!rc)
 		rc = export(s, &t, file, (enum disk_format)f, e);
 	templates_unlock();
@@ -543,7 +534,7 @@ static int check_unneeded(const struct template *t, struct err *e)
 
 int method_image_remove(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *name = string(params, "image");
+	const char *name = request_string(params, "image");
 	struct template t;
 	int rc;
 

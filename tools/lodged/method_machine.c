@@ -114,7 +114,7 @@ int method_dmesg(struct session *s, const json_t *params, json_t **result, struc
 
 int method_debug_keys(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	int rc = hv_debug_keys(s->hv, json_string_value(json_object_get(params, "keys")));
+	int rc = hv_debug_keys(s->hv, request_string(params, "keys"));
 
 	return rc ? session_hv_error(e, rc, "debug keys") : 0;
 }

@@ -17,11 +17,6 @@
 #define SIZE_MAX_KIB	(1ull << 40)
 #define SEED_VDEV	"xvdp"		/* behind those that one would give it oneself */
 
-static const char *string(const json_t *params, const char *key)
-{
-	return json_string_value(json_object_get(params, key));
-}
-
 /* --- its definition --- */
 
 static int check_template(const struct template *t, struct err *e)
@@ -35,7 +30,7 @@ static int check_template(const struct template *t, struct err *e)
 
 static int define(const struct template *t, const json_t *params, struct definition **d, struct err *e)
 {
-	const char *name = string(params, "name"), *cmdline = string(t->about, "cmdline");
+	const char *name = request_string(params, "name"), *cmdline = json_string_value(json_object_get(t->about, "cmdline"));
 	const json_t *memory = json_object_get(params, "memory_kib"), *vcpus = json_object_get(params, "vcpus");
 	char *disk = machine_path(&machine_place, name, MACHINE_DISK), *seed = machine_path(&machine_place, name, MACHINE_SEED);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s, s:b}], s:[{}]}", "name", name, "type", "pv", "kernel",
@@ -154,8 +149,8 @@ static void new_result(const char *name, uint64_t bytes, json_t **result)
 
 int method_new(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *name = string(params, "name");
-	struct seed seed = { .name = name, .user = string(params, "user"), .keys = json_object_get(params, "ssh_keys") };
+	const char *name = request_string(params, "name");
+	struct seed seed = { .name = name, .user = request_string(params, "user"), .keys = json_object_get(params, "ssh_keys") };
 	char instance[UUID_TEXT];
 	struct template t = { 0 };
 	uint64_t bytes = 0;
@@ -172,7 +167,7 @@ int method_new(struct session *s, const json_t *params, json_t **result, struct 
 	if (rc)
 		return rc;
 	templates_lock(false);
-	rc = template_read(TEMPLATE_DIR, string(params, "image"), &t, e);
+	rc = template_read(TEMPLATE_DIR, request_string(params, "image"), &t, e);
 	if (!rc)
 		rc = check_template(&t, e);
 	if (!rc)
@@ -213,7 +208,7 @@ static int remove_claimed(struct guest *g, const char *name, struct err *e)
 
 int method_remove(struct session *s, const json_t *params, json_t **result, struct err *e)
 {
-	const char *name = string(params, "machine");
+	const char *name = request_string(params, "machine");
 	struct guest *g;
 	uuid_t uuid;
 	int rc = machine_find(&machine_place, name, e);

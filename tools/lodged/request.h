@@ -13,6 +13,12 @@
  */
 typedef int method_fn(struct session *s, const json_t *params, json_t **result, struct err *e);
 
+/* A parameter that is a string; NULL: it is not there. */
+static inline const char *request_string(const json_t *params, const char *key)
+{
+	return json_string_value(json_object_get(params, key));
+}
+
 /*
  * params: words NAME:TYPE, required ones with a ! in front: "!guest:any !name:string wait:bool timeout_s:number".
  * Types: string, bool, number (not negative), object, any (string or number).

@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATH_VALUE	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ENV_MAX		16
 
 /* A file with the input: unlike a pipe it needs nobody to feed it. */
@@ -34,7 +33,7 @@ static int input_file(const char *input)
 
 static pid_t start(const char *const argv[], const char *const env[], int input, const char *log)
 {
-	const char *full[ENV_MAX + 2] = { PATH_VALUE };
+	const char *full[ENV_MAX + 2] = { "PATH=" SPAWN_PATH };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, defaults;

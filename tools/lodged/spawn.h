@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#define SPAWN_PATH	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"	/* where programs are looked for */
+
 /*
  * Run argv (argv[0] an absolute path, or looked for in the usual directories) with env added to a clean environment (NULL:
  * none), input on its standard input (NULL: none), and what it writes appended to log (NULL: away), which is rotated when it has become large. Its exit status; 128 +

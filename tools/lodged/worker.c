@@ -8,8 +8,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <lib/child.h>
 #include <lib/image_jail.h>
 #include <lib/logfile.h>
+#include <lodged/spawn.h>
 #include <lodged/worker.h>
 #include <poll.h>
 #include <sched.h>
@@ -41,7 +43,7 @@ struct stream {
 	size_t len;
 };
 
-static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root",
+static char *const environment[] = { "PATH=" SPAWN_PATH, "LC_ALL=C", "HOME=/root",
 	"DEBIAN_FRONTEND=noninteractive", NULL };
 
 /* --- in the children: after a fork in a process with threads, so that nothing may wait for a lock --- */
@@ -67,15 +69,11 @@ static void __attribute__((noreturn)) become_program(const struct worker *w)
 /* The first process of the name space. */
 static void __attribute__((noreturn)) become_first(const struct start *s)
 {
-	sigset_t none;
 	pid_t pid, ended;
 	int status;
 	char c;
 
-	for (int sig = 1; sig < 32; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	child_signals();
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	setsid();
 	if (dup2(s->null, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
@@ -191,13 +189,15 @@ static bool listen_to(struct session *s, const struct worker *w, struct stream *
 
 int worker_find(const char *program, const char *package, struct err *e)
 {
-	static const char *const places[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
 	char path[256];
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		snprintf(path, sizeof(path), "%s/%s", places[i], program);
+	for (const char *at = SPAWN_PATH; *at; at += at[0] == ':') {
+		size_t n = strcspn(at, ":");
+
+		snprintf(path, sizeof(path), "%.*s/%s", (int)n, at, program);
 		if (!access(path, X_OK))
 			return 0;
+		at += n;
 	}
 	return err_set(e, ENOENT, "no-program", "there is no %s, which this needs: install the package %s", program, package);
 }

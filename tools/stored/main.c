@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <lib/folder.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,24 +125,11 @@ static void xen_ready(struct source *s, u32 events)
 		ring_event(local);
 }
 
-/* Directories above the file. */
-static void make_parents(const char *file)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s", file);
-	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		mkdir(path, 0755);	/* whoever uses it says what is wrong */
-		*p = '/';
-	}
-}
-
 static int listen_all(const char *path)
 {
 	char readonly[256];
 
-	make_parents(path);
+	folder_parents(path);		/* whoever uses it says what is wrong */
 	snprintf(readonly, sizeof(readonly), "%s_ro", path);
 	return socket_listen(path, false) || socket_listen(readonly, true) ? -1 : 0;
 }
@@ -242,7 +230,7 @@ int main(int argc, char **argv)
 		log_line("no hypervisor: only programs can be clients");
 	start_store((u16)o.privileged);
 	if (o.state)
-		make_parents(o.state);
+		folder_parents(o.state);
 	if (persist_start(o.state))
 		return 1;
 	first_nodes();
