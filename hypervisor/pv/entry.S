@@ -43,14 +43,19 @@
 	push %r15
 .endm
 
-/* Leaves rsp at the hardware frame, the error code word dropped. */
-.macro RESTORE_REGS
+/* What C functions keep. Leaves rsp at r11. */
+.macro RESTORE_KEPT_REGS
 	pop %r15
 	pop %r14
 	pop %r13
 	pop %r12
 	pop %rbp
 	pop %rbx
+.endm
+
+/* Leaves rsp at the hardware frame, the error code word dropped. */
+.macro RESTORE_REGS
+	RESTORE_KEPT_REGS
 	pop %r11
 	pop %r10
 	pop %r9
@@ -219,12 +224,7 @@ check_softirqs:		/* after delivery, which may have crashed the guest */
 	inc %rax
 	cmp $1, %rax
 	ja restore_by_iret
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	RESTORE_KEPT_REGS
 	mov REGS_RFLAGS - REGS_R11(%rsp), %r11
 	mov REGS_R10 - REGS_R11(%rsp), %r10
 	mov REGS_R9 - REGS_R11(%rsp), %r9

@@ -7,8 +7,9 @@
 #undef __always_inline
 #define __always_inline	inline __attribute__((always_inline))
 
+#include "fake_panic.h"
+
 #include <core/console.h>
-#include <core/panic.h>
 #include <core/softirq.h>
 #include <domain/domain.h>
 #include <lib/errno.h>
@@ -25,12 +26,6 @@ struct domain *hardware_domain;
 u64 frame_table_end;	/* inline look-ups of frames find none */
 void (*console_input_notify)(void);
 void (*domain_died_hook)(struct domain *d);
-
-void panic(const char *fmt, ...)
-{
-	printf("panic: %s\n", fmt);
-	abort();
-}
 
 void printk(enum log_level level, const char *fmt, ...) { (void)level; (void)fmt; }
 void fake_relax(void) { sched_yield(); }

@@ -4,6 +4,7 @@
 #define TESTS_UNIT_PAGETABLE_MACHINE_H
 
 #include "test.h"
+#include "fake_panic.h"
 
 #include <core/console.h>
 #include <domain/permission.h>
@@ -52,17 +53,6 @@ static int domain_refs[2];
 extern const struct domain_module pagetables_module, memory_module;
 
 /* --- what the sources need ----------------------------------------------------------------------------------------------------- */
-
-void panic(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	printf("\n");
-	fflush(stdout);
-	abort();
-}
 
 void printk(enum log_level level, const char *fmt, ...)
 {

@@ -3,6 +3,7 @@
 /* sources: memory/frame.c memory/heap.c memory/xmalloc.c memory/region_map.c memory/tlbflush.c lib/radix.c */
 /* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter */
 #include "test.h"
+#include "fake_panic.h"
 
 #include <core/console.h>
 #include <core/smp.h>
@@ -27,7 +28,6 @@ unsigned nr_cpus = 1;
 static unsigned flushes;
 static struct { u8 order; bool used; } blocks[LAST];
 
-void panic(const char *fmt, ...) { printf("panic: %s\n", fmt); fflush(stdout); abort(); }
 void printk(enum log_level level, const char *fmt, ...) { }
 void spin_lock(struct spinlock *l) { CHECK(!l->next); l->next = 1; }
 void spin_unlock(struct spinlock *l) { l->next = 0; }

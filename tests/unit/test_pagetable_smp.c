@@ -3,6 +3,7 @@
 /* sources: memory/frame.c memory/heap.c memory/tlbflush.c memory/region_map.c lib/radix.c lib/bitmap.c lib/rangeset.c lib/tree.c domain/frames.c domain/permission.c pv/pagetable.c pv/pt_entry.c pv/pt_job.c pv/pt_update.c pv/pt_base.c pv/pt_grant.c pv/audit.c */
 /* cflags: -include fake_machine.h -D__XEN_TOOLS__ -Wno-unused-parameter -DFAKE_CPU_LOCAL=__thread -DFAKE_RACE */
 #include "test.h"
+#include "fake_panic.h"
 
 #include <core/console.h>
 #include <domain/permission.h>
@@ -40,17 +41,6 @@ static unsigned refs[2];
 static u64 done[8];
 
 extern const struct domain_module pagetables_module, memory_module;
-
-void panic(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	printf("\n");
-	fflush(stdout);
-	abort();
-}
 
 void printk(enum log_level level, const char *fmt, ...)
 {

@@ -7,10 +7,11 @@
 /* test.h takes it away, and fake_cpu.h has had lib/compiler.h included already. */
 #define __always_inline	inline __attribute__((always_inline))
 
+#include "fake_panic.h"
+
 #include <setjmp.h>
 
 #include <core/console.h>
-#include <core/panic.h>
 #include <core/smp.h>
 #include <core/softirq.h>
 #include <domain/guest_copy.h>
@@ -55,12 +56,6 @@ static struct guest {
 static bool chaos;
 
 /* --- what the sources call ---------------------------------------------------------------------------------------------------- */
-
-void panic(const char *fmt, ...)
-{
-	printf("panic: %s\n", fmt);
-	abort();
-}
 
 void printk(enum log_level level, const char *fmt, ...) { (void)level; (void)fmt; }
 size_t strlcpy(char *dst, const char *src, size_t size) { snprintf(dst, size, "%s", src); return strlen(src); }
