@@ -262,6 +262,27 @@ TEST(special_watches)
 	CHECK_STR(client_events(1), "@releaseDomain x ");
 }
 
+/* Guests that end one after another are looked for together. Time stands still here. */
+TEST(many_ends_one_look)
+{
+	start();
+	guest_start(1);
+	call2(0, XS_WATCH, 0, "@releaseDomain", "out");
+	client_events(0);
+	CHECK_EQ(domains_turn(), -1);
+	fake[1].shutdown = true;
+	domains_event();
+	CHECK_EQ(domains_turn(), -1);
+	CHECK_STR(client_events(0), "@releaseDomain out ");
+	fake[1].exists = false;
+	domains_event();
+	domains_event();
+	CHECK(domains_turn() > 0);
+	CHECK_STR(client_events(0), "");
+	domains_check();
+	CHECK_STR(client_events(0), "@releaseDomain out ");
+}
+
 TEST(transactions)
 {
 	u32 a, b;

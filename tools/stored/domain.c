@@ -2,6 +2,7 @@
 /* The domains that the store knows: those that were introduced, and those that permissions name. */
 #include <stored/domain.h>
 #include <stored/log.h>
+#include <stored/loop.h>
 #include <stored/path.h>
 #include <stored/persist.h>
 #include <stored/ring.h>
@@ -12,9 +13,13 @@
 #include <string.h>
 #include <xen/xen.h>
 
+#define CHECK_MS 50
+
 struct list domains = LIST_INIT(domains);
 static struct domain *table[DOMID_FIRST_RESERVED];
 static u16 privileged;
+static bool check_wanted;
+static u64 last_check;	/* of those that the hypervisor asked for; ms */
 
 void domain_init(u16 privileged_domid)
 {
@@ -180,6 +185,23 @@ void domains_check(void)
 	if (news)
 		watch_fire_special(WATCH_RELEASE);
 	persist_group();
+}
+
+void domains_event(void)
+{
+	check_wanted = true;
+}
+
+int domains_turn(void)
+{
+	if (!check_wanted)
+		return -1;
+	if (loop_now() - last_check < CHECK_MS)
+		return (int)(last_check + CHECK_MS - loop_now());
+	check_wanted = false;
+	last_check = loop_now();
+	domains_check();
+	return -1;
 }
 
 int domain_introduce(u16 domid, u64 gfn, u32 port)

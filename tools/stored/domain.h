@@ -44,6 +44,10 @@ void domain_put(struct domain *d);
 void domain_died(struct domain *d);
 /* Ask the hypervisor who stopped or died since the last time; tells the watchers of @releaseDomain. */
 void domains_check(void);
+/* The hypervisor says that one has. As it does not say which, and a look is at all of them, there are at most twenty in a second. */
+void domains_event(void);
+/* The look that is due. Returns in how many ms one will be, -1 for none. */
+int domains_turn(void);
 /* Commands. -EINVAL: no such domain, or its ring cannot be reached. */
 int domain_introduce(u16 domid, u64 gfn, u32 port);
 int domain_release(u16 domid);

@@ -2,6 +2,7 @@
 /* The main loop: one thread that waits for events, takes one request of each client in turn, and hands out what came of them. */
 #include <stored/loop.h>
 #include <stored/conn.h>
+#include <stored/domain.h>
 #include <stored/log.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -73,7 +74,7 @@ void loop_run(void)
 	int wait = 0;
 
 	for (;;) {
-		int n = epoll_wait(epoll_fd, events, EVENTS, wait);
+		int n = epoll_wait(epoll_fd, events, EVENTS, wait), stuck;
 
 		now = 0;
 		for (int i = 0; i < n; i++) {
@@ -81,8 +82,13 @@ void loop_run(void)
 
 			s->ready(s, events[i].events);
 		}
+		wait = domains_turn();
 		take_requests();
 		conns_flush();
-		wait = list_empty(&conns_ready) ? conns_check_stuck() : 0;
+		stuck = conns_check_stuck();
+		if (stuck >= 0 && (wait < 0 || stuck < wait))
+			wait = stuck;
+		if (!list_empty(&conns_ready))
+			wait = 0;
 	}
 }

@@ -120,7 +120,7 @@ static void xen_ready(struct source *s, u32 events)
 	}
 	local = xen_next_port();
 	if (local >= 0 && local == domain_events)
-		domains_check();
+		domains_event();
 	else if (local >= 0)
 		ring_event(local);
 }
