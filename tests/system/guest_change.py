@@ -200,6 +200,13 @@ def disk(t):
     check_equal(in_guest(m, 'g', 'mount -t ext4 -o ro /dev/xvdb /mnt && sha256sum </mnt/file').split()[0], sums[0], 'what is on the disk')
     lodge(m, 'destroy', 'g')
     check_equal(m.sh('losetup -a').strip(), '', 'loop devices left over')
+
+    # A guest whose definition is gone just when it is asked for, as when it ends at that moment.
+    define(m, 'other', **SMALL)
+    lodge(m, 'create', 'other')
+    m.sh(f'xenstore-rm /lodge/guest/{guests(m)["other"]["uuid"]}/definition')
+    refused(m, 'config', 'other', says=('other has ended',), status=NO_GUEST)
+    lodge(m, 'destroy', 'other')
     check_sound(t, m)
 
 
