@@ -72,35 +72,20 @@ static void rebalance(struct tree *t, struct tree_node *n)
 	}
 }
 
-static struct tree_node *extreme(struct tree_node *n, int dir)
+static struct tree_node *leftmost(struct tree_node *n)
 {
-	while (n && n->child[dir])
-		n = n->child[dir];
+	while (n->child[0])
+		n = n->child[0];
 	return n;
-}
-
-static struct tree_node *neighbour(const struct tree_node *n, int dir)
-{
-	if (n->child[dir])
-		return extreme(n->child[dir], !dir);
-	while (n->parent && n->parent->child[dir] == n)
-		n = n->parent;
-	return n->parent;
-}
-
-struct tree_node *tree_last(const struct tree *t)
-{
-	return extreme(t->root, 1);
 }
 
 struct tree_node *tree_next(const struct tree_node *n)
 {
-	return neighbour(n, 1);
-}
-
-struct tree_node *tree_prev(const struct tree_node *n)
-{
-	return neighbour(n, 0);
+	if (n->child[1])
+		return leftmost(n->child[1]);
+	while (n->parent && n->parent->child[1] == n)
+		n = n->parent;
+	return n->parent;
 }
 
 bool tree_insert(struct tree *t, struct tree_node *n, tree_cmp_fn cmp)
@@ -132,7 +117,7 @@ void tree_erase(struct tree *t, struct tree_node *n)
 
 	if (n->child[0] && n->child[1]) {
 		/* The successor has no smaller child: it takes the place of @n. */
-		struct tree_node *s = extreme(n->child[1], 0);
+		struct tree_node *s = leftmost(n->child[1]);
 
 		fix = s->parent == n ? s : s->parent;
 		replace_child(t, s->parent, s, s->child[1]);

@@ -38,11 +38,8 @@ static inline struct tree_node *tree_first(const struct tree *t)
 	return t->first;
 }
 
-struct tree_node *tree_last(const struct tree *t);
-
-/* In-order neighbours, NULL at the end. Amortised O(1) over a walk. */
+/* The one after n, in order; NULL at the end. Amortised O(1) over a walk. */
 struct tree_node *tree_next(const struct tree_node *n);
-struct tree_node *tree_prev(const struct tree_node *n);
 
 /*
  * Insert @n, in O(log n). Elements that compare equal keep their order of insertion.

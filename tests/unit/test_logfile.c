@@ -108,6 +108,40 @@ TEST(a_long_line)
 	end();
 }
 
+static void __attribute__((format(printf, 2, 3))) say(struct logfile *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	logfile_line(l, fmt, ap);
+	va_end(ap);
+}
+
+/* Whatever a name has in it: one line, with the time. */
+TEST(lines)
+{
+	static char text[4096], big[2000];
+	struct logfile l;
+	char *second;
+	int fd;
+
+	begin();
+	CHECK_EQ(logfile_open(&l, path), 0);
+	memset(big, 'x', sizeof(big) - 1);
+	say(&l, "%s: gone", "a\nb\r\33\177\303\274");
+	say(&l, "%s", big);
+	fd = open(path, O_RDONLY);
+	CHECK_EQ(read(fd, text, sizeof(text)), 24 + 15 + 24 + 1001);
+	close(fd);
+	close(l.fd);
+	second = strchr(text, '\n');
+	CHECK(second && strlen(second) == 1 + 24 + 1001);
+	*second = '\0';
+	CHECK_EQ(strspn(text, "0123456789-:. "), 24);
+	CHECK_STR(text + 24, "a?b???\303\274: gone");
+	end();
+}
+
 /* As the shell has it: `lodged >>LOG 2>&1`. */
 TEST(standard_error_goes_along)
 {

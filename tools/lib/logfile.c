@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int logfile_rotate(int dir_fd, const char *name, unsigned int files)
@@ -74,14 +75,32 @@ static void renew(struct logfile *l, const struct stat *st)
 	l->fd = fd;
 }
 
-void logfile_write(struct logfile *l, const char *line, size_t len)
+void logfile_write(struct logfile *l, const char *text, size_t len)
 {
 	struct stat st;
 
 	if (!fstat(l->fd, &st) && st.st_size && (size_t)st.st_size + len > LOGFILE_SIZE && is_ours(l, &st))
 		renew(l, &st);
-	if (write(l->fd, line, len) < 0)
+	if (write(l->fd, text, len) < 0)
 		return;
+}
+
+void logfile_line(struct logfile *l, const char *fmt, va_list ap)
+{
+	char message[1001], line[1040];
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	vsnprintf(message, sizeof(message), fmt, ap);
+	for (unsigned char *c = (unsigned char *)message; *c; c++) {
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	n = strftime(line, sizeof(line), "%F %T", localtime_r(&now.tv_sec, &tm));
+	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ld %s\n", now.tv_nsec / 1000000, message);
+	logfile_write(l, line, n);
 }
 
 void logfile_limit(const char *path)

@@ -3,6 +3,7 @@
 #ifndef TOOLS_LIB_LOGFILE_H
 #define TOOLS_LIB_LOGFILE_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #define LOGFILE_SIZE	(1 << 20)	/* bytes, from which on another file is begun */
@@ -22,7 +23,9 @@ struct logfile {
 /* To append to. Standard output and error that go to the same file go along when it is rotated. 0 or -errno. */
 int logfile_open(struct logfile *l, const char *path);
 /* What cannot be written is lost: a full disk stops nobody. */
-void logfile_write(struct logfile *l, const char *line, size_t len);
+void logfile_write(struct logfile *l, const char *text, size_t len);
+/* One line: the time and the message, of up to 1,000 bytes. Control characters become question marks, as names and such come from outside. */
+void __attribute__((format(printf, 2, 0))) logfile_line(struct logfile *l, const char *fmt, va_list ap);
 /* Rotate it if it is large, before another program is given it to append to. */
 void logfile_limit(const char *path);
 

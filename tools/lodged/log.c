@@ -4,9 +4,6 @@
 #include <lodged/log.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -19,28 +16,13 @@ int log_open(const char *path)
 
 void log_line(const char *fmt, ...)
 {
-	char line[1200];
-	struct timespec now;
-	struct tm tm;
 	va_list ap;
-	size_t n;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &tm);
-	n = strftime(line, sizeof(line), "%F %T", &tm);
-	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ld ", now.tv_nsec / 1000000);
 	va_start(ap, fmt);
-	n += (size_t)vsnprintf(line + n, sizeof(line) - n, fmt, ap);
-	va_end(ap);
-	if (n > sizeof(line) - 2)
-		n = sizeof(line) - 2;
-	for (size_t i = 0; i < n; i++)	/* names and such come from outside */
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
-	line[n++] = '\n';
 	pthread_mutex_lock(&lock);
-	logfile_write(&file, line, n);
+	logfile_line(&file, fmt, ap);
 	pthread_mutex_unlock(&lock);
+	va_end(ap);
 }
 
 void log_err(const char *what, const struct err *e)

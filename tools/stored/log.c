@@ -32,25 +32,12 @@ int log_open(const char *path)
 	return 0;
 }
 
-static void log_write(const char *fmt, va_list ap)
-{
-	char line[1024];
-	time_t now = time(NULL);
-	struct tm tm;
-	size_t n = strftime(line, sizeof(line), "%Y-%m-%d %H:%M:%S ", localtime_r(&now, &tm));
-	int len = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
-
-	n = min(n + (size_t)len, sizeof(line) - 2);
-	line[n++] = '\n';
-	logfile_write(&file, line, n);
-}
-
 void log_line(const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_write(fmt, ap);
+	logfile_line(&file, fmt, ap);
 	va_end(ap);
 }
 
@@ -68,6 +55,6 @@ void log_guest(const char *fmt, ...)
 	if (lines++ >= GUEST_LINES)
 		return;
 	va_start(ap, fmt);
-	log_write(fmt, ap);
+	logfile_line(&file, fmt, ap);
 	va_end(ap);
 }
