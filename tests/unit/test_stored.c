@@ -279,8 +279,13 @@ TEST(many_ends_one_look)
 	domains_event();
 	CHECK(domains_turn() > 0);
 	CHECK_STR(client_events(0), "");
-	domains_check();
+	/* Another with its number comes first. */
+	guest_start(1);
 	CHECK_STR(client_events(0), "@releaseDomain out ");
+	CHECK_EQ(domains_turn(), -1);
+	domains_check();
+	CHECK_STR(call1(0, XS_IS_DOMAIN_INTRODUCED, 0, "1"), "T");
+	CHECK_STR(perms(1, 0, "/local/domain/1/data", "n1", "r2"), "OK");
 }
 
 TEST(transactions)

@@ -192,15 +192,20 @@ void domains_event(void)
 	check_wanted = true;
 }
 
-int domains_turn(void)
+void domains_settle(void)
 {
 	if (!check_wanted)
-		return -1;
-	if (loop_now() - last_check < CHECK_MS)
-		return (int)(last_check + CHECK_MS - loop_now());
+		return;
 	check_wanted = false;
 	last_check = loop_now();
 	domains_check();
+}
+
+int domains_turn(void)
+{
+	if (check_wanted && loop_now() - last_check < CHECK_MS)
+		return (int)(last_check + CHECK_MS - loop_now());
+	domains_settle();
 	return -1;
 }
 

@@ -48,6 +48,8 @@ void domains_check(void);
 void domains_event(void);
 /* The look that is due. Returns in how many ms one will be, -1 for none. */
 int domains_turn(void);
+/* The look now, for who is about to name a new domain, since it may have the number of one that has ended. Not for a guest's request: it may end that guest. */
+void domains_settle(void);
 /* Commands. -EINVAL: no such domain, or its ring cannot be reached. */
 int domain_introduce(u16 domid, u64 gfn, u32 port);
 int domain_release(u16 domid);

@@ -140,6 +140,7 @@ int do_introduce(struct call *x)
 
 	if (!domain_args(x, v, 3) || !v[2] || v[2] > UINT32_MAX)
 		return -EINVAL;
+	domains_settle();
 	return domain_introduce((u16)v[0], v[1], (u32)v[2]);
 }
 

@@ -198,6 +198,8 @@ int do_set_perms(struct call *x)
 
 	if (name > x->len)
 		return -EINVAL;
+	if (x->conn->domain->privileged)
+		domains_settle();
 	perms = perms_parse(x->body + name, x->len - name);
 	if (!perms)
 		return -EINVAL;
