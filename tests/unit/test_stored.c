@@ -285,7 +285,7 @@ TEST(many_ends_one_look)
 	CHECK_EQ(domains_turn(), -1);
 	domains_check();
 	CHECK_STR(call1(0, XS_IS_DOMAIN_INTRODUCED, 0, "1"), "T");
-	CHECK_STR(perms(1, 0, "/local/domain/1/data", "n1", "r2"), "OK");
+	CHECK_STR(get(0, 0, "/local/domain/1/data"), "");
 }
 
 TEST(transactions)
