@@ -159,7 +159,7 @@ def make_bad_images(scratch):
         cwd=scratch / 'images', env={**os.environ, 'LC_ALL': 'C'}, check=True)
 
 
-@test(timeout=300)
+@test(timeout=300, long=True)
 def bad_images(t):
     """Each kind of image that is no good: one message, and nothing left; with --dry-run too."""
     make_bad_images(t.scratch)

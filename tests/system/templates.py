@@ -146,7 +146,7 @@ def cancelled(t):
     check_sound(t, m)
 
 
-@test(timeout=900)
+@test(timeout=900, long=True)
 def refused(t):
     """Names, users and keys that are none; images that are none, cut off, upon somebody else's files, in use; a full disk. Each says why; nothing is left."""
     m = boot_with_room(t, mib=160)
