@@ -23,8 +23,11 @@ GRUB_CMDLINE_LINUX_DEFAULT=
 GRUB_CMDLINE_LODGE_LINUX=console=hvc0
 '''
 UNITS = 'proc-xen.mount lodge-stored lodge-consoled lodged lodge-guests lodge-autostart'
-# What takes the tests' commands; not part of an installation.
+# What takes the tests' commands; not part of an installation. The shutdown does not stop it, so that it answers the command that begins it.
 AGENT = '''
+[Unit]
+DefaultDependencies=no
+After=local-fs.target systemd-tmpfiles-setup.service systemd-udev-trigger.service
 [Service]
 ExecStartPre=/sbin/modprobe virtio_console
 ExecStart=/usr/local/sbin/agent
@@ -65,7 +68,7 @@ def installed(t):
 def wait_up(m):
     """systemd has started everything, and nothing has failed."""
     m.wait_agent(900)
-    # Its --wait has been seen to wait on when all had started.
+    # Asked again and again: with --wait there is no answer for as long as something is in the way, nor what.
     m.sh('''for i in $(seq 1200); do
             case $(systemctl is-system-running) in starting|initializing) usleep 500000 ;; *) exit 0 ;; esac
         done
