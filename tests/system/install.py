@@ -109,7 +109,10 @@ def debian(t):
         restarted(m, daemon)
     check_equal({name: g['domid'] for name, g in guests(m).items()}, before, 'guests after all daemons were killed')
     check_equal(m.sh('pgrep -x dnsmasq; pgrep -f lodge:'), helpers, 'processes of dnsmasq and the image after all daemons were killed')
-    m.sh('ping -c 1 -W 10 first && ping -c 1 -W 10 second && lodge console first </dev/null | grep -qm1 "a guest of Lodge"')
+    m.sh('''ping -c 1 -W 10 first && ping -c 1 -W 10 second || exit 1
+        lodge console first </dev/null >/tmp/said 2>&1 &
+        until grep -q "a guest of Lodge" /tmp/said; do usleep 100000; done
+        kill $!''')
     in_guest(m, 'second', 'ping -c 1 -W 10 first && cmp -n 4194304 /root/data /dev/xvda')
     # Debian's DHCP client writes anew whom to ask for names.
     m.sh('ifdown ens3 && ifup ens3 && until ping -c 1 -W 10 second; do usleep 100000; done', 120)
