@@ -9,9 +9,10 @@ NM = nm
 HV = hypervisor
 VERSION := $(shell cat VERSION)
 
-.PHONY: all hypervisor tools man unit guests trial-kernel check-headers check-params format clean help FORCE
-.DEFAULT_GOAL := hypervisor
-all: hypervisor tools guests unit
+.PHONY: all programs hypervisor tools man install uninstall unit guests trial-kernel check-headers check-params format clean help FORCE
+.DEFAULT_GOAL := programs
+all: programs guests unit
+programs: hypervisor tools
 
 # --- the hypervisor -----------------------------------------------------------------------------------------------------------
 # Only the compiler's own headers and the guest ABI (Debian's libxen-dev) are in reach.
@@ -101,6 +102,12 @@ tools:
 man:
 	@sh scripts/man.sh $(BUILD)/man
 
+# --- on a machine -------------------------------------------------------------------------------------------------------------
+PREFIX = /usr
+# Builds nothing, so that root owns nothing here.
+install uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' sh install/install.sh $@
+
 # --- tests --------------------------------------------------------------------------------------------------------------------
 unit:
 	@$(MAKE) -s -C tests/unit OUT=$(abspath $(BUILD))/unit run
@@ -127,6 +134,9 @@ clean:
 	rm -rf $(BUILD)/obj $(BUILD)/obj-tools $(BUILD)/tools $(BUILD)/unit $(BUILD)/guest $(BUILD)/lodge* $(BUILD)/*.o $(BUILD)/asm_offsets.* $(BUILD)/compile_info.h
 
 help:
+	@echo "make                hypervisor and tools"
+	@echo "make install        put them on this machine, with units of systemd and entries for GRUB (docs/install.md); DESTDIR=DIR PREFIX=/usr"
+	@echo "make uninstall      take them away again"
 	@echo "make hypervisor     build/lodge (Multiboot image), build/lodge.gz, build/lodge.elf (with symbols)"
 	@echo "make tools          the programs of Domain 0, in build/tools"
 	@echo "make man            manual pages, in build/man (needs Debian's package lowdown)"

@@ -37,6 +37,7 @@ class Test:
     long: bool = False
     alone: bool = False
     debian: bool = False
+    host: bool = False
     template: bool = False
 
 
@@ -79,7 +80,7 @@ def system_tests(hypervisor):
             if t.ours and hypervisor != steps.HYPERVISOR:
                 continue
             name = f'system/{path.stem}/{t.name}'
-            yield Test(name, self_command(name, hypervisor), t.timeout, t.long, t.alone, t.debian, t.template)
+            yield Test(name, self_command(name, hypervisor), t.timeout, t.long, t.alone, t.debian, t.host, t.template)
 
 
 def all_tests(hypervisor):
@@ -210,6 +211,8 @@ def build(tests, hypervisor):
             steps.build_hypervisor()
         if any(t.debian for t in tests):
             steps.fetch_debian('guest')
+        if any(t.host for t in tests):
+            steps.fetch_debian('host')
         if any(t.template for t in tests):
             steps.fetch_template()
         if kinds & {'system', 'guest'}:

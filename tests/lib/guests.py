@@ -19,6 +19,7 @@ UP = 'a guest of Lodge'         # the greeting on the console of image/guest/
 AGENT_PORT = 1023
 TINY = steps.BUILD / 'guest/tiny.elf'       # a guest for 4 MiB, tests/guest/tiny
 DEBIAN = steps.CACHE / 'guest.ext4'         # a whole Debian's disk, for tests with debian=True
+HOST = steps.CACHE / 'host.ext4'            # a whole Debian's disk for a machine, without Lodge, for tests with host=True
 TEMPLATE = steps.CACHE / 'template'         # what an image of Debian consists of, for tests with template=True
 PVGRUB_EARLY = 'search --set=root --file /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n'
 PVGRUB_MODULES = 'configfile echo ext2 gzio linux lzopio normal part_gpt part_msdos search search_fs_file test xzio'.split()

@@ -52,6 +52,7 @@ class Config:
     memory: str = '1G'
     machine: str = 'pc'                     # pc or q35
     boot: str = 'direct'                    # one of BOOTS
+    grub: str = ''                          # GRUB's commands, in place of a menu of hypervisor, kernel and initrd
     cpu: str = ''                           # QEMU's -cpu; empty: the best that works
     accel: str = 'auto'                     # auto, tcg or kvm
     hv_args: str = ''                       # added to the defaults; the last of several wins
@@ -144,7 +145,7 @@ def grub_boot(config, scratch):
     tree = Path(scratch) / 'cd'
     boot = tree / 'boot'
     (boot / 'grub').mkdir(parents=True)
-    files = {'hv': config.hypervisor, 'vmlinuz': config.kernel, 'initrd': config.initrd}
+    files = {} if config.grub else {'hv': config.hypervisor, 'vmlinuz': config.kernel, 'initrd': config.initrd}
     for name, path in files.items():
         if path:
             shutil.copyfile(path, boot / name)
@@ -159,7 +160,7 @@ def grub_boot(config, scratch):
     platform, default = GRUB_BOOTS[config.boot]
     (boot / 'grub/grub.cfg').write_text(
         f'serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\nset default={default}\n'
-        f'insmod all_video\n{entries}')
+        f'insmod all_video\n{config.grub or entries}')
     image = Path(scratch) / 'grub.iso'
     result = subprocess.run(['grub-mkrescue', '-d', f'/usr/lib/grub/{platform}', '-o', image, tree],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

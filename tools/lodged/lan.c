@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,7 +31,7 @@
 #define STATE_DIR	"/var/lib/lodge/network"
 #define HOSTS_DIR	STATE_DIR "/hosts"
 #define NAMES_DIR	RUN_DIR "/names"
-#define PATIENCE	15	/* seconds that who asks waits while it is being made */
+#define PATIENCE	90	/* seconds that who asks waits while it is being made: more than any of its steps takes */
 #define RESTART_MAX	30	/* seconds between attempts to start dnsmasq, at most */
 
 enum state { PENDING, UP, DOWN, OFF };
@@ -40,6 +41,7 @@ static pthread_cond_t changed;
 static enum state state = OFF;
 static bool wanted;		/* somebody waits for another attempt */
 static int taken_over_fd = -1;	/* event: addresses were taken over from others */
+static int resolver_fd = -1;	/* inotify: the folder of conf.resolv_conf */
 static struct err problem;	/* of the last attempt; with UP: what does not work all the same */
 static struct conf conf;
 
@@ -56,6 +58,42 @@ static void set_state(enum state s, const struct err *e)
 	problem = e ? *e : (struct err){ 0 };
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
+}
+
+static void name_resolver(struct err *e)
+{
+	if (lan_setup_resolver(&conf, e))
+		log_err("Domain 0 does not know the guests' names", e);
+}
+
+/* Whoever gives Domain 0 its address (a DHCP client, NetworkManager) writes the file anew each time, without our line. */
+static void watch_resolver(void)
+{
+	char folder[sizeof(conf.resolv_conf)];
+
+	if (resolver_fd >= 0)
+		return;
+	snprintf(folder, sizeof(folder), "%s", conf.resolv_conf);
+	*(strrchr(folder, '/') + 1) = '\0';
+	resolver_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (resolver_fd < 0 || inotify_add_watch(resolver_fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
+		log_line("%s: if others write it, that goes unnoticed: %s", conf.resolv_conf, strerror(errno));
+}
+
+/* Takes what has happened in the folder: was it about the file? */
+static bool resolver_written(void)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	bool written = false;
+	ssize_t n;
+
+	while ((n = read(resolver_fd, events, sizeof(events))) > 0)
+		for (const char *at = events; at < events + n; at += sizeof(struct inotify_event) + ((const struct inotify_event *)at)->len) {
+			const struct inotify_event *event = (const struct inotify_event *)at;
+
+			written |= event->len && !strcmp(event->name, strrchr(conf.resolv_conf, '/') + 1);
+		}
+	return written;
 }
 
 /* Everything up to dnsmasq, whose pidfd it returns; -errno. A way out that cannot be made is no failure; *weak says so. */
@@ -80,25 +118,31 @@ static int set_up(struct err *weak, struct err *e)
 		log_err("the default network has no way out", weak);
 	d = dns();
 	rc = dnsmasq_start(&d, e);
-	if (rc >= 0 && conf.resolv_conf[0] && lan_setup_resolver(&conf, weak))
-		log_err("Domain 0 does not know the guests' names", weak);
+	if (rc >= 0 && conf.resolv_conf[0]) {
+		watch_resolver();
+		name_resolver(weak);
+	}
 	return rc;
 }
 
 /* Until dnsmasq ends (true), or has to be started anew, since it has leases of addresses that are others' now. */
 static bool supervise(int pidfd)
 {
-	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = taken_over_fd, .events = POLLIN } };
+	struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = taken_over_fd, .events = POLLIN }, { .fd = resolver_fd, .events = POLLIN } };
 	struct dnsmasq d = dns();
 	bool stale = false;
 	siginfo_t info;
 	eventfd_t count;
 
 	while (!stale && !p[0].revents) {
-		if (poll(p, 2, -1) < 0)
-			p[0].revents = p[1].revents = 0;
+		struct err e;
+
+		if (poll(p, 3, -1) < 0)
+			p[0].revents = p[1].revents = p[2].revents = 0;
 		if (p[1].revents)
 			stale = !eventfd_read(taken_over_fd, &count) && dnsmasq_stale_leases(&d, false);
+		if (p[2].revents && resolver_written())
+			name_resolver(&e);
 	}
 	if (!stale)
 		waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);	/* one taken over is not our child */

@@ -15,6 +15,7 @@
 
 #define CANDIDATES	64
 #define NETWORK_LOG	"/var/log/lodge/network.log"
+#define NFT_PATIENCE	60	/* seconds: at a machine's start, it waits for the kernel's modules */
 #define FORWARDING	"/proc/sys/net/ipv4/ip_forward"
 
 uint32_t lan_candidate(uint32_t seed, unsigned int n, unsigned int prefix)
@@ -188,7 +189,9 @@ int lan_setup_nat(const struct conf *c, struct err *e)
 		 "		oifname \"%s\" iifname != \"%s\" ct state != { established, related } drop\n"
 		 "	}\n"
 		 "}\n", net, c->prefix, net, c->prefix, c->bridge, c->bridge, c->bridge);
-	rc = spawn_run(argv, NULL, rules, NETWORK_LOG, 30);
+	rc = spawn_run(argv, NULL, rules, NETWORK_LOG, NFT_PATIENCE);
+	if (rc == -ETIMEDOUT)
+		return err_set(e, ETIMEDOUT, "no-network", "nft does not end: the guests' way out has no rules");
 	if (rc == -ENOENT)
 		return err_set(e, ENOENT, "no-network", "there is no nft for the guests' way out: `apt-get install nftables`");
 	return rc ? err_set(e, EIO, "no-network", "nft does not accept the rules for the guests' way out; " NETWORK_LOG " says why")
@@ -206,18 +209,22 @@ int lan_setup_resolver(const struct conf *c, struct err *e)
 		return err_set(e, EINVAL, "no-network", "%s is not an ordinary file, and is left alone", c->resolv_conf);
 	inet_ntop(AF_INET, &a, address, sizeof(address));
 	snprintf(line, sizeof(line), "nameserver %s\n", address);
-	fd = open(c->resolv_conf, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	/* For reading only: to close it after that is no news to who watches it. */
+	fd = open(c->resolv_conf, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_set(e, errno, "no-network", "cannot open %s: %m", c->resolv_conf);
 	n = (int)read(fd, text, sizeof(text) - 1);
+	close(fd);
 	text[n > 0 ? n : 0] = '\0';
 	if (n < 0 || n == sizeof(text) - 1)
-		rc = err_set(e, EINVAL, "no-network", "%s cannot be read or is too long", c->resolv_conf);
-	if (!rc && !strstr(text, line)) {
-		n = snprintf(all, sizeof(all), "%s%s", line, text);
-		if (pwrite(fd, all, (size_t)n, 0) != n)
-			rc = err_set(e, EIO, "no-network", "cannot write %s", c->resolv_conf);
-	}
-	close(fd);
+		return err_set(e, EINVAL, "no-network", "%s cannot be read or is too long", c->resolv_conf);
+	if (strstr(text, line))
+		return 0;
+	fd = open(c->resolv_conf, O_WRONLY | O_CLOEXEC);
+	n = snprintf(all, sizeof(all), "%s%s", line, text);
+	if (fd < 0 || pwrite(fd, all, (size_t)n, 0) != n)
+		rc = err_set(e, fd < 0 ? errno : EIO, "no-network", "cannot write %s", c->resolv_conf);
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }
