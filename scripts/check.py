@@ -207,7 +207,7 @@ def build(tests, hypervisor):
     if 'system' in kinds:
         steps.prepare(hypervisor=False)
     with steps.build_lock():
-        if kinds & {'system', 'guest'} and hypervisor == steps.HYPERVISOR:
+        if kinds & {'system', 'guest', 'host'} and hypervisor == steps.HYPERVISOR:
             steps.build_hypervisor()
         if any(t.debian for t in tests):
             steps.fetch_debian('guest')
