@@ -15,6 +15,9 @@
 #include <pv/pv.h>
 #include <sched/sched.h>
 
+/* Eight times a guest's: it serves all of them, and is not to wait for each one's turn when many of them compute. */
+#define WEIGHT	2048
+
 static u64 opt_max_vcpus;
 static int parse_max_vcpus(const char *value) { return param_uint(value, 1, MAX_VCPUS, &opt_max_vcpus); }
 BOOT_PARAM("dom0_max_vcpus", parse_max_vcpus, "NUMBER (1..512)", "vCPUs of Domain 0 (default: one for each processor)");
@@ -112,6 +115,8 @@ static struct domain *create_domain(u64 max_pages)
 	if (rc)
 		boot_fail("Domain 0 cannot be created (error %d)", rc);
 	hardware_domain = d;
+	if (sched_set_weight(d, WEIGHT))
+		panic("Domain 0 cannot have the weight %u", WEIGHT);
 	domain_pause(d);
 	set_permissions(d);
 	for (u32 i = 0; i < d->max_vcpus; i++) {

@@ -597,6 +597,12 @@ TEST(memory_mapping)
 TEST(scheduling)
 {
 	REQUIRE_EQ(dom_create(&d, 1, 0), 0);
+	/* Domain 0 serves all the others. */
+	memset(&op, 0, sizeof(op));
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	CHECK_EQ(domctl(XEN_DOMCTL_scheduler_op, 0, &op), 0);
+	CHECK_EQ(op.u.scheduler_op.u.credit2.weight, is_lodge() ? 2048 : 256);
 	memset(&op, 0, sizeof(op));
 	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
 	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
