@@ -90,6 +90,10 @@ def guests(m):
     return {g['name']: g for g in lodge_json(m, 'list')['guests'] if g['domid'] != 0}
 
 
+def domids(m):
+    return {name: g['domid'] for name, g in guests(m).items()}
+
+
 def definition(name, **keys):
     """The text of a definition; a guest of image/guest/ with a network if nothing else is said."""
     keys = {'name': name, 'kernel': '/boot/vmlinuz', 'ramdisk': '/boot/guest.gz', 'extra': 'console=hvc0 AGENT=1', 'memory': 96,

@@ -2,7 +2,7 @@
 """Several administrators at once, who know nothing of each other: every command is carried out or refused with a reason, and nothing is left behind."""
 import re
 
-from guests import TINY, boot, console_log, define, guests, lodge, lodge_json, oops, settle
+from guests import TINY, boot, console_log, define, domids, guests, lodge, lodge_json, oops, settle
 from harness import TestFailed, check, check_equal, check_sound, test
 from machine import MachineError
 
@@ -80,10 +80,6 @@ def check_said(lines):
     return done
 
 
-def domains(m):
-    return {name: g['domid'] for name, g in guests(m).items()}
-
-
 def consistent(m):
     """What a guest's definition has, the nodes have, and nothing else."""
     loops = 0
@@ -106,12 +102,12 @@ def together(m, times, seconds, seed):
     done = check_said(say_all(m))
     # What has been asked to shut down may still be about to.
     while True:
-        before = domains(m)
+        before = domids(m)
         try:
             consistent(m)
             break
         except (MachineError, TestFailed):
-            if domains(m) == before:
+            if domids(m) == before:
                 raise
     for name in guests(m):
         lodge(m, 'destroy', name)

@@ -4,7 +4,7 @@ import subprocess
 
 import qemu
 import steps
-from guests import HOST, UP, create, definition, guests, in_guest, lodge_json, restarted, wait_console
+from guests import HOST, UP, create, definition, domids, guests, in_guest, lodge_json, restarted, wait_console
 from harness import check, check_dom0_healthy, check_equal, test
 
 # What a machine's GRUB does: it takes the menu of the disk; before there is one, the kernel alone.
@@ -102,12 +102,12 @@ def debian(t):
     m.sh('ping -c 3 -W 10 first && qemu-img create -q -f qcow2 /root/second.qcow2 64M', 60)
     create(m, 'second', disk=['format=qcow2, vdev=xvda, access=w, target=/root/second.qcow2'])
     in_guest(m, 'second', 'ping -c 1 -W 10 first && dd if=/dev/urandom bs=1M count=4 of=/root/data 2>/dev/null && dd if=/root/data of=/dev/xvda conv=fsync 2>/dev/null')
-    before = {name: g['domid'] for name, g in guests(m).items()}
+    before = domids(m)
     helpers = m.sh('pgrep -x dnsmasq; pgrep -f lodge:')
     m.sh('for i in $(seq 8); do kill -9 $(pidof consoled); until pidof consoled >/dev/null; do usleep 50000; done; done')
     for daemon in ('stored', 'consoled', 'lodged') * 2:
         restarted(m, daemon)
-    check_equal({name: g['domid'] for name, g in guests(m).items()}, before, 'guests after all daemons were killed')
+    check_equal(domids(m), before, 'guests after all daemons were killed')
     check_equal(m.sh('pgrep -x dnsmasq; pgrep -f lodge:'), helpers, 'processes of dnsmasq and the image after all daemons were killed')
     m.sh('''ping -c 1 -W 10 first && ping -c 1 -W 10 second || exit 1
         lodge console first </dev/null >/tmp/said 2>&1 &
