@@ -20,10 +20,9 @@ put_skeleton() {
 # put_modules TREE: the modules named on standard input, and what they depend on. Without their signatures: to check them takes the
 # kernel longer than all else that it does to load a module, and in Debian it loads it in any case.
 put_modules() {
-	grep -v '^#' | while read -r module; do
-		/sbin/modprobe -d "$kernel" -S "$version" --show-depends "$module" >"$1.depends"	# a built-in one: "builtin"
-		cat "$1.depends"
-	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r file; do
+	# It fails if there is no such module; of a built-in one it says "builtin".
+	grep -v '^#' | xargs /sbin/modprobe -d "$kernel" -S "$version" -a --show-depends >"$1.depends"
+	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$1.depends" | sort -u | while read -r file; do
 		path=lib/modules/${file#*/lib/modules/}
 		mkdir -p "$1/$(dirname "$path")"
 		objcopy "$file" "$1/$path"
