@@ -9,7 +9,7 @@ NM = nm
 HV = hypervisor
 VERSION := $(shell cat VERSION)
 
-.PHONY: all programs hypervisor tools man install uninstall unit guests trial-kernel check-headers check-params format clean help FORCE
+.PHONY: all programs hypervisor tools man install uninstall unit guests trial-kernel check-headers check-params check-python format clean help FORCE
 .DEFAULT_GOAL := programs
 all: programs guests unit
 programs: hypervisor tools
@@ -127,6 +127,10 @@ check-headers: $(BUILD)/asm_offsets.h $(BUILD)/compile_info.h
 check-params:
 	@sh tests/unit/check_params.sh
 
+# No name in the tests' programs that is used and not there, or there and not used.
+check-python:
+	@pyflakes3 $$(find scripts tests -name '*.py') $$(grep -lrI '^#!.*python3' tests)
+
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -144,6 +148,7 @@ help:
 	@echo "make guests         the test kernels of tests/guest"
 	@echo "make check-headers  every header compiles alone; include order"
 	@echo "make check-params   the manual of the command line is complete"
+	@echo "make check-python   what pyflakes finds in the tests"
 	@echo "make format         clang-format over the tree"
 	@echo "make clean          remove build products (not the cached packages)"
 	@echo "./run               boot it in QEMU; ./run --help"

@@ -5,7 +5,7 @@ BASE_PACKAGES="busybox-static cpio dnsmasq-base e2fsprogs gcc grub-xen-host kmod
 	liblz4-dev liblzma-dev libzstd-dev uuid-dev xenstore-utils xz-utils zlib1g-dev"
 GRUB_PACKAGES="grub-common grub-pc-bin mtools xorriso"
 UEFI_PACKAGES="$GRUB_PACKAGES grub-efi-amd64-bin ovmf"
-TEST_PACKAGES="$UEFI_PACKAGES bochs bochsbios clang fakeroot gdb grub-xen-bin libclang-rt-dev lowdown mmdebstrap systemd uidmap vgabios"
+TEST_PACKAGES="$UEFI_PACKAGES bochs bochsbios clang fakeroot gdb grub-xen-bin libclang-rt-dev lowdown mmdebstrap pyflakes3 systemd uidmap vgabios"
 
 # say TEXT: a line for the user; standard output belongs to whatever runs in Domain 0.
 say() {

@@ -66,6 +66,7 @@ def host_tests():
 def source_tests():
     yield Test('source/headers', ['make', '-s', 'check-headers'], 300)
     yield Test('source/params', ['make', '-s', 'check-params'], 60)
+    yield Test('source/python', ['make', '-s', 'check-python'], 60)
 
 
 def guest_tests(hypervisor):

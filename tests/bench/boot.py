@@ -8,7 +8,6 @@ from pathlib import Path
 
 import bench
 import guests
-import steps
 from machine import Machine
 
 SIDES = ('lodge', 'xen', 'none')

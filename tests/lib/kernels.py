@@ -4,7 +4,6 @@ import dataclasses
 import re
 import shlex
 
-import qemu
 import runargs
 import steps
 from harness import TestFailed, check

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
 """How guests end and what follows: every action for every end, restart loops, core dumps, and guests that come and go with Domain 0."""
-import os
 import re
 import subprocess
 
-import qemu
-import steps
 from guests import (TINY, boot, console_log, create, define, definition, empty_disk, guests, in_guest, initrd_with, lodge, lodge_fails, lodge_json,
                     wait_console, wait_gone)
 from harness import check, check_dom0_healthy, check_equal, check_sound, test

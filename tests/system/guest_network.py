@@ -22,7 +22,7 @@ def default(t):
     in_guest(m, 'one', f'ping -c 1 -W 10 two && ping -c 1 -W 10 {bridge} && hostname | grep -x one')
     in_guest(m, 'two', 'wget -q -O - http://one/ | grep -x "Hello from one\\."')
     # Bulk data with checksums, guest to guest both ways and to Domain 0.
-    sums = m.sh(f'dd if=/dev/urandom bs=1M count=8 of=/tmp/data 2>/dev/null; sha256sum </tmp/data').split()[0]
+    sums = m.sh('dd if=/dev/urandom bs=1M count=8 of=/tmp/data 2>/dev/null; sha256sum </tmp/data').split()[0]
     # A receiver whose input ends closes its half, and busybox's sender then stops. The agent's connection is not theirs to keep open.
     in_guest(m, 'two', '{ sleep 1000 | nc -l -p 7000 >/tmp/in; } >/dev/null 2>&1 & until grep -q :1B58 /proc/net/tcp*; do usleep 10000; done')
     m.sh('nc two 7000 </tmp/data')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Guests that do what harm they can to the store, the stock kernel's backends and their grants, and die in between: nobody else notices."""
 from guests import TINY, boot, create, empty_disk, guests, in_guest, lodge, settle, wait_console, wait_gone
-from harness import check, check_equal, check_sound, test
+from harness import check_equal, check_sound, test
 
 # tests/guest/tiny says what each does. Those of the first row end as crashes, the others go on until they are destroyed.
 DYING = 'store-header store-body vbd-half vbd-initialised vbd-connected vbd-busy vbd-closing vif-busy'.split()
