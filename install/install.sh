@@ -40,6 +40,7 @@ files() {
 	for unit in install/systemd/*; do
 		echo "unit $unit /usr/lib/systemd/system/${unit##*/}"
 	done
+	echo "644 install/udev.rules /usr/lib/udev/rules.d/80-lodge.rules"
 	echo "644 tools/lodge/completion.bash $prefix/share/bash-completion/completions/lodge"
 }
 

@@ -36,9 +36,7 @@ class Test:
     timeout: int
     long: bool = False
     alone: bool = False
-    debian: bool = False
-    host: bool = False
-    template: bool = False
+    image: str = ''
 
 
 def self_command(name, hypervisor):
@@ -81,7 +79,7 @@ def system_tests(hypervisor):
             if t.ours and hypervisor != steps.HYPERVISOR:
                 continue
             name = f'system/{path.stem}/{t.name}'
-            yield Test(name, self_command(name, hypervisor), t.timeout, t.long, t.alone, t.debian, t.host, t.template)
+            yield Test(name, self_command(name, hypervisor), t.timeout, t.long, t.alone, t.image)
 
 
 def all_tests(hypervisor):
@@ -210,12 +208,8 @@ def build(tests, hypervisor):
     with steps.build_lock():
         if kinds & {'system', 'guest', 'host'} and hypervisor == steps.HYPERVISOR:
             steps.build_hypervisor()
-        if any(t.debian for t in tests):
-            steps.fetch_debian('guest')
-        if any(t.host for t in tests):
-            steps.fetch_debian('host')
-        if any(t.template for t in tests):
-            steps.fetch_template()
+        for image in sorted({t.image for t in tests} - {''}):
+            steps.fetch_template() if image == 'template' else steps.fetch_debian(image)
         if kinds & {'system', 'guest'}:
             steps.make('guests', 'Building the guest tests')
         if 'host' in kinds:

@@ -18,9 +18,12 @@ from machine import MachineError
 UP = 'a guest of Lodge'         # the greeting on the console of image/guest/
 AGENT_PORT = 1023
 TINY = steps.BUILD / 'guest/tiny.elf'       # a guest for 4 MiB, tests/guest/tiny
-DEBIAN = steps.CACHE / 'guest.ext4'         # a whole Debian's disk, for tests with debian=True
-HOST = steps.CACHE / 'host.ext4'            # a whole Debian's disk for a machine, without Lodge, for tests with host=True
-TEMPLATE = steps.CACHE / 'template'         # what an image of Debian consists of, for tests with template=True
+# For tests that ask for it, as image='guest' and so on.
+DEBIAN = steps.CACHE / 'guest.ext4'         # a whole Debian's disk
+HOST = steps.CACHE / 'host.ext4'            # a whole Debian's disk for a machine, without Lodge
+PEER = steps.CACHE / 'peer.ext4'            # Debian's Xen and its tools
+TEMPLATE = steps.CACHE / 'template'         # what an image of Debian consists of
+PEER_SCRIPT = steps.ROOT / 'tests/lib/peer.sh'
 PVGRUB_EARLY = 'search --set=root --file /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n'
 PVGRUB_MODULES = 'configfile echo ext2 gzio linux lzopio normal part_gpt part_msdos search search_fs_file test xzio'.split()
 

@@ -33,9 +33,7 @@ class SystemTest:
     long: bool = False      # runs only with --long or when named
     alone: bool = False     # measures time or needs all processors: not beside another test
     ours: bool = False      # about our hypervisor; skipped with --hypervisor
-    debian: bool = False    # needs the Debian guest's disk
-    host: bool = False      # needs the Debian server's disk
-    template: bool = False  # needs the image of Debian that `lodge image build` makes
+    image: str = ''         # of Debian's images that it needs: guest, host, peer (steps.fetch_debian), or template
 
 
 declared = []

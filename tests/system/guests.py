@@ -64,7 +64,7 @@ def tiny_kernel(t):
     finish(t, m)
 
 
-@test(timeout=900, debian=True, long=True)
+@test(timeout=900, image='guest', long=True)
 def debian(t):
     """A whole Debian from its own disk: log in on its console, files, network, shutdown."""
     m = boot(t, disks=(qemu.Disk(DEBIAN, 'debian', snapshot=True),), memory='2G')
@@ -85,7 +85,7 @@ def debian(t):
     finish(t, m)
 
 
-@test(timeout=900, debian=True, long=True)
+@test(timeout=900, image='guest', long=True)
 def pv_grub(t):
     """PV GRUB takes kernel, initramfs and command line from the guest's own disk."""
     m = boot(t, files={'pvgrub': pvgrub(t.scratch)}, disks=(qemu.Disk(DEBIAN, 'debian', snapshot=True),), memory='2G')

@@ -278,7 +278,7 @@ def ssh(m, user, name, command, timeout=120):
         for i in $(seq 60); do try 2>/tmp/ssh.why && exit 0; sleep 2; done; cat /tmp/ssh.why; exit 1''', timeout + 240)
 
 
-@test(timeout=1800, long=True, template=True)
+@test(timeout=1800, long=True, image='template')
 def debian(t):
     """Debian's image imported; a machine from it has its name, its user with a key, a larger disk, keys of its own; removed, nothing is left."""
     m = boot_with_template(t)
@@ -312,7 +312,7 @@ def debian(t):
     check_sound(t, m)
 
 
-@test(timeout=1800, long=True, debian=True)
+@test(timeout=1800, long=True, image='guest')
 def grub(t):
     """A disk with a Debian that knows no cloud-init, without a kernel beside it: PV GRUB finds the one in the disk. Exported, it is what it was."""
     m = boot(t, disks=(empty_disk(t.scratch, 'room', 6144), qemu.Disk(DEBIAN, 'debian', readonly=True)))
