@@ -76,7 +76,9 @@ def prepare(sides):
 
 def run_script(side, machine, text, store):
     """{key: (value, unit)} that a bench, as text, finds in Domain 0."""
-    script = (HERE / f'{side}.sh').read_text().replace('@BENCH@', text).replace('@STORE@', store)
+    script = (HERE / f'{side}.sh').read_text().replace('@BENCH@', text)
+    if side == 'xen':
+        script = f'store={store}\n{guests.PEER_SCRIPT.read_text()}{script}'
     found, output = {}, []
 
     def note(data):
