@@ -209,7 +209,7 @@ def build(tests, hypervisor):
         if kinds & {'system', 'guest', 'host'} and hypervisor == steps.HYPERVISOR:
             steps.build_hypervisor()
         for image in sorted({t.image for t in tests} - {''}):
-            steps.fetch_template() if image == 'template' else steps.fetch_debian(image)
+            steps.fetch_image(image)
         if kinds & {'system', 'guest'}:
             steps.make('guests', 'Building the guest tests')
         if 'host' in kinds:

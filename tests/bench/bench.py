@@ -66,9 +66,7 @@ def prepare(sides):
     if 'lodge' in sides:
         configs['lodge'] = qemu.Config(**common, disks=(files,))
     if 'xen' in sides:
-        # The disk of our tools has another name there, so that no daemon of ours starts.
-        disks = (files, qemu.Disk(peer_disk, 'peer', snapshot=True), qemu.Disk(steps.DISK, 'boot', readonly=True))
-        configs['xen'] = qemu.Config(**common, disks=disks, tools=False, hypervisor=peer_hypervisor(peer_disk))
+        configs['xen'] = qemu.Config(**common, disks=(files, *guests.PEER_DISKS), tools=False, hypervisor=peer_hypervisor(peer_disk))
     if 'none' in sides:
         configs['none'] = qemu.Config(**common, disks=(files,), hypervisor=None)
     return configs, scratch
@@ -78,7 +76,7 @@ def run_script(side, machine, text, store):
     """{key: (value, unit)} that a bench, as text, finds in Domain 0."""
     script = (HERE / f'{side}.sh').read_text().replace('@BENCH@', text)
     if side == 'xen':
-        script = f'store={store}\n{guests.PEER_SCRIPT.read_text()}{script}'
+        script = guests.peer_script(store) + script
     found, output = {}, []
 
     def note(data):

@@ -23,7 +23,6 @@ DEBIAN = steps.CACHE / 'guest.ext4'         # a whole Debian's disk
 HOST = steps.CACHE / 'host.ext4'            # a whole Debian's disk for a machine, without Lodge
 PEER = steps.CACHE / 'peer.ext4'            # Debian's Xen and its tools
 TEMPLATE = steps.CACHE / 'template'         # what an image of Debian consists of
-PEER_SCRIPT = steps.ROOT / 'tests/lib/peer.sh'
 PVGRUB_EARLY = 'search --set=root --file /boot/grub/grub.cfg\nconfigfile /boot/grub/grub.cfg\n'
 PVGRUB_MODULES = 'configfile echo ext2 gzio linux lzopio normal part_gpt part_msdos search search_fs_file test xzio'.split()
 
@@ -65,6 +64,17 @@ def boot(t, files=None, disks=(), **config):
         m.sh('mkdir /files && mount -t ext4 -o ro /dev/disk/files /files')
     m.sh('until lodge list >/dev/null 2>&1; do usleep 200000; done')       # the daemons start beside the prompt
     return m
+
+
+# Domain 0 with Debian's Xen tools
+
+# The disk of our tools has another name there, so that no daemon of ours starts; for a machine without `tools`.
+PEER_DISKS = (qemu.Disk(PEER, 'peer', snapshot=True), qemu.Disk(steps.DISK, 'boot', readonly=True))
+
+
+def peer_script(store, log='none'):
+    """What starts them, in the chroot /mnt, with that store daemon; log: what xenconsoled keeps a log of. Domain 0 also has the disk "files"."""
+    return f'store={store} log={log}\n' + (steps.ROOT / 'tests/lib/peer.sh').read_text()
 
 
 # Domain 0

@@ -33,7 +33,7 @@ class SystemTest:
     long: bool = False      # runs only with --long or when named
     alone: bool = False     # measures time or needs all processors: not beside another test
     ours: bool = False      # about our hypervisor; skipped with --hypervisor
-    image: str = ''         # of Debian's images that it needs: guest, host, peer (steps.fetch_debian), or template
+    image: str = ''         # of Debian's images that it needs: guest, host, peer, template (steps.fetch_image)
 
 
 declared = []

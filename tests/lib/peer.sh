@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Debian's Xen tools in Domain 0, from a disk of their own, in the chroot /mnt. The daemons are started as Debian's own service does it. Lodge's
-# daemons do not run: its disk is not at /usr. $store: oxenstored or xenstored; $log: what xenconsoled keeps a log of, such as guest.
+# daemons do not run: its disk is not at /usr. $store: oxenstored or xenstored; $log: what xenconsoled keeps a log of: none, guest.
 set -e
 for dir in /mnt /files /lodge; do mkdir -p $dir; done
 mount -t ext4 /dev/disk/peer /mnt
@@ -25,4 +25,4 @@ until xenstore-exists / 2>/dev/null; do sleep 0.1; done
 $lib/xen-init-dom0 >/dev/null
 $lib/xenconsoled --pid-file=/run/xenconsoled.pid --log=$log
 END
-store=$store log=${log:-none} chroot /mnt /bin/bash /tmp/start.sh
+store=$store log=$log chroot /mnt /bin/bash /tmp/start.sh

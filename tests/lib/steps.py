@@ -119,6 +119,11 @@ def fetch_template(quiet=False):
     return folder
 
 
+def fetch_image(name):
+    """One of these."""
+    return fetch_template() if name == 'template' else fetch_debian(name)
+
+
 def build_if_changed(name, target, sources, salt, command, quiet):
     """Run the command that makes target, unless it did with these contents of the sources already."""
     digest = hashlib.sha256(repr(salt).encode())

@@ -49,8 +49,8 @@ def put(path, text, mode=0o644):
     path.chmod(mode)
 
 
-def installed(t, size=()):
-    """The Debian server's disk with Lodge in it; of that size, where the file system does not know of it yet."""
+def installed(t):
+    """The Debian server's disk with Lodge in it; larger than its file system."""
     tree, archive, disk = t.scratch / 'tree', t.scratch / 'install.tar', t.scratch / 'host.qcow2'
     subprocess.run(['make', '-s', 'install', f'DESTDIR={tree}'], cwd=steps.ROOT, check=True)
     put(tree / 'usr/local/sbin/agent', (steps.ROOT / 'image/dom0/agent').read_text(), 0o755)
@@ -62,7 +62,7 @@ def installed(t, size=()):
     put(tree / 'etc/xen/vm/first', definition('first'))
     (tree / 'etc/xen/auto/first').symlink_to('../vm/first')
     subprocess.run(['tar', '-C', tree, '--owner=0', '--group=0', '-cf', archive, '.'], check=True)
-    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', HOST, disk, *size], check=True)
+    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', HOST, disk, '14G'], check=True)
     # The try-out image has all that it takes.
     m = t.boot_dom0(hypervisor=None, disks=(qemu.Disk(disk, 'host'), qemu.Disk(archive, 'archive', readonly=True)))
     m.sh('''mount -t ext4 /dev/disk/host /mnt
@@ -145,7 +145,7 @@ def debian(t):
 @test(timeout=5400, long=True, image='host')
 def image(t):
     """`lodge image build debian` on that server, from where its apt has packages; a machine from it comes up and has the package asked for."""
-    m = t.boot(boot='grub', grub=LODGE_LOADER, disks=(installed(t, ['14G']),), memory='2G', tools=False)
+    m = t.boot(boot='grub', grub=LODGE_LOADER, disks=(installed(t),), memory='2G', tools=False)
     wait_up(m)
     m.sh('resize2fs /dev/vda', 300)
     # It has no lists of packages yet.
@@ -164,7 +164,7 @@ def image(t):
     wait_console(m, 'web', 'web login: ', 600)
     check(not oops(m.sh(f'cat {console_log("web")}')), 'the guest complained')
     lodge(m, 'shutdown', '-w', 'web', '--timeout', '200', timeout=300)
-    m.sh('''qemu-img convert -O raw /var/lib/lodge/machines/web/disk.qcow2 /root/disk && mount -o loop,ro /root/disk /mnt && chroot /mnt hello && umount /mnt''', 300)
+    m.sh('qemu-img convert -O raw /var/lib/lodge/machines/web/disk.qcow2 /root/disk && mount -o loop,ro /root/disk /mnt && chroot /mnt hello && umount /mnt', 300)
     lodge(m, 'remove', '--yes', 'web')
     lodge(m, 'image', 'remove', 'deb12')
     check_dom0_healthy(m)

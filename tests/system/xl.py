@@ -3,32 +3,26 @@
 import re
 import shlex
 
-import qemu
-import steps
-from guests import PEER, PEER_SCRIPT, TINY, files_disk, to_agent
+from guests import PEER_DISKS, TINY, files_disk, peer_script, to_agent
 from harness import check, check_equal, check_sound, test
 from machine import MachineError
 
-ADDRESS = '10.9.0.2'        # of the guest; Domain 0 has .1
-LINUX = '''
+BRIDGE, ADDRESS = '10.9.0.1', '10.9.0.2'    # Domain 0's and the guest's
+LINUX = f'''
 name = "linux"
 kernel = "/boot/vmlinuz"
 ramdisk = "/boot/guest.gz"
 memory = 160
 vcpus = 2
-extra = 'console=hvc0 NODHCP=1 AGENT=1 RUN="ip addr add 10.9.0.2/24 dev eth0"'
-disk = [ "/tmp/disk.img,raw,xvda,rw" ]
+extra = 'console=hvc0 NODHCP=1 AGENT=1 RUN="ip addr add {ADDRESS}/24 dev eth0"'
+disk = [ "/tmp/first.img,raw,xvda,rw" ]
 vif = [ "bridge=peer0" ]
 '''
 
 
-def in_peer(m, script, timeout=120):
-    """The output of a script where Debian's tools are."""
-    return m.sh(f'chroot /mnt /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c {shlex.quote(script)}', timeout)
-
-
-def xl(m, *words, timeout=120):
-    return in_peer(m, shlex.join(('xl', *map(str, words))) + ' 2>&1', timeout)
+def xl(m, *words):
+    # What xl starts in the chroot looks for its programs by this path.
+    return m.sh(shlex.join(('chroot', '/mnt', '/usr/bin/env', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'xl', *map(str, words))) + ' 2>&1')
 
 
 def domains(m):
@@ -53,12 +47,10 @@ def until(m, script, timeout=300):
 @test(timeout=900, long=True, alone=True, image='peer')
 def life(t):
     """xl and its daemons make guests, change them while they run and end them; all memory comes back."""
-    m = t.boot_dom0(disks=(files_disk(t.scratch, {'tiny.elf': TINY}), qemu.Disk(PEER, 'peer', snapshot=True), qemu.Disk(steps.DISK, 'boot', readonly=True)),
-                    tools=False, cpus=2, memory='2G', hv_args='dom0_mem=768M')
-    m.sh('store=oxenstored log=guest\n' + PEER_SCRIPT.read_text())
-    m.sh(f'''brctl addbr peer0; ip addr add 10.9.0.1/24 dev peer0; ip link set peer0 up
-        for i in 1 2; do dd if=/dev/zero of=/mnt/tmp/disk$i.img bs=1M seek=16 count=0 2>/dev/null; done
-        mv /mnt/tmp/disk1.img /mnt/tmp/disk.img
+    m = t.boot_dom0(disks=(files_disk(t.scratch, {'tiny.elf': TINY}), *PEER_DISKS), tools=False, cpus=2, memory='2G', hv_args='dom0_mem=768M')
+    m.sh(peer_script('oxenstored', log='guest'))
+    m.sh(f'''brctl addbr peer0; ip addr add {BRIDGE}/24 dev peer0; ip link set peer0 up
+        for disk in first second; do dd if=/dev/zero of=/mnt/tmp/$disk.img bs=1M seek=16 count=0 2>/dev/null; done
         cat >/mnt/tmp/linux <<"END"{LINUX}END
         printf 'name = "tiny"\\nkernel = "/files/tiny.elf"\\nmemory = 4\\n' >/mnt/tmp/tiny''')
     found = info(m)
@@ -81,7 +73,7 @@ def life(t):
     until(m, f'ping -c 1 -W 1 {ADDRESS} >/dev/null')
     check_equal(domains(m)['linux'][1:3], (160, 2), 'memory and vCPUs')
     wrote = guest('dd if=/dev/urandom of=/root/data bs=1M count=8 2>/dev/null; dd if=/root/data of=/dev/xvda bs=1M oflag=direct conv=notrunc 2>/dev/null; md5sum </root/data')
-    check_equal(m.sh('dd if=/mnt/tmp/disk.img bs=1M count=8 2>/dev/null | md5sum').strip(), wrote, 'what the guest has written')
+    check_equal(m.sh('dd if=/mnt/tmp/first.img bs=1M count=8 2>/dev/null | md5sum').strip(), wrote, 'what the guest has written')
 
     xl(m, 'vcpu-set', 'linux', 1)
     until(m, '[ "$(chroot /mnt xl vcpu-list linux | grep -c -- "--p")" = 1 ]')
@@ -96,11 +88,11 @@ def life(t):
     xl(m, 'mem-set', 'linux', 120)
     guest(f"until [ $(awk '/MemTotal/ {{ print $2 }}' /proc/meminfo) -lt {had - 35000} ]; do usleep 100000; done")
 
-    xl(m, 'block-attach', 'linux', '/tmp/disk2.img,raw,xvdb,rw')
+    xl(m, 'block-attach', 'linux', '/tmp/second.img,raw,xvdb,rw')
     guest('until [ -b /dev/xvdb ]; do usleep 100000; done; dd if=/root/data of=/dev/xvdb bs=1M count=1 oflag=direct conv=notrunc 2>/dev/null')
     xl(m, 'block-detach', 'linux', 'xvdb')
     guest('until [ ! -b /dev/xvdb ]; do usleep 100000; done')
-    m.sh('cmp -n 1048576 /mnt/tmp/disk.img /mnt/tmp/disk2.img')
+    m.sh('cmp -n 1048576 /mnt/tmp/first.img /mnt/tmp/second.img')
     xl(m, 'network-attach', 'linux', 'bridge=peer0')
     guest('until [ -e /sys/class/net/eth1 ]; do usleep 100000; done')
     xl(m, 'network-detach', 'linux', 1)
