@@ -12,7 +12,7 @@ void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
 {
 	const char *error = NULL;
 	struct bzimage img;
-	size_t work, out;
+	size_t out;
 	void *scratch;
 
 	if (bzimage_parse(paddr_to_virt(m->start), m->size, &img, &error))
@@ -27,17 +27,16 @@ void dom0_unpack_kernel(const struct boot_module *m, struct dom0_kernel *k)
 
 	if (!img.size || img.size > KERNEL_MAX)
 		boot_fail("Domain 0's kernel claims to be %zu MiB large", img.size >> 20);
-	work = ALIGN_UP(unpack_work_size(img.data, img.len, img.size), PAGE_SIZE);
 	*k = (struct dom0_kernel){ .pages = PFN_UP(img.size) };
 	k->elf = alloc_run(k->pages);
-	scratch = alloc_run(PFN_DOWN(work));
+	scratch = alloc_run(PFN_UP(UNPACK_WORK_SIZE));
 	if (!k->elf || !scratch)
-		boot_fail("no %zu MiB of memory to unpack Domain 0's kernel", (img.size + work) >> 20);
-	if (unpack(img.data, img.len, k->elf, img.size, scratch, work, &out, &error))
+		boot_fail("no %zu MiB of memory to unpack Domain 0's kernel", (img.size + UNPACK_WORK_SIZE) >> 20);
+	if (unpack(img.data, img.len, k->elf, img.size, scratch, &out, &error))
 		boot_fail("cannot unpack Domain 0's kernel (the first module): %s", error);
 	/* LZ4 has neither an end mark nor a checksum. */
 	if (out != img.size)
 		boot_fail("cannot unpack Domain 0's kernel (the first module): it is cut off");
-	free_run(scratch, PFN_DOWN(work));
+	free_run(scratch, PFN_UP(UNPACK_WORK_SIZE));
 	k->size = out;
 }

@@ -25,20 +25,19 @@ enum unpack_format unpack_identify(const void *src, size_t len);
 /* NULL if unpack() can handle the format, else a message saying why not. */
 const char *unpack_unsupported(enum unpack_format format);
 
-/* Bytes of working memory that unpack() needs to produce up to @cap bytes from this stream. */
-size_t unpack_work_size(const void *src, size_t len, size_t cap);
+/* Working memory of unpack(): the greatest need is ZSTD's, for its tables. */
+#define UNPACK_WORK_SIZE	KiB(576)
 
 /*
  * Unpack the stream at @src (@len bytes; what follows the stream is ignored, except
  * for LZ4, where it must be cut off) to @dst, at most @cap bytes, which must not
- * overlap. @work is @work_size bytes of scratch memory, at least
- * unpack_work_size(). Any content of @src is safe. Takes as long as the library
- * does, with interrupts off (see unpack_run.h for the context).
+ * overlap. @work is UNPACK_WORK_SIZE bytes of scratch memory. Any content of @src is
+ * safe. Takes as long as the decoder does, with interrupts off (see unpack_run.h for
+ * the context).
  * Returns 0 with the number of bytes in *@out; -EOPNOTSUPP for a format that is not
- * supported, -ENOMEM, or -EINVAL for bad data, with a message in *@error, made to
- * follow "cannot unpack NAME: ".
+ * supported, or -EINVAL for bad data, with a message in *@error, made to follow
+ * "cannot unpack NAME: ".
  */
-int __must_check unpack(const void *src, size_t len, void *dst, size_t cap,
-			void *work, size_t work_size, size_t *out, const char **error);
+int __must_check unpack(const void *src, size_t len, void *dst, size_t cap, void *work, size_t *out, const char **error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The border between the hypervisor and Debian's decompression libraries. */
+/* The border between the hypervisor and its decoders, most of which are Debian's libraries. */
 #ifndef BOOT_UNPACK_CODECS_H
 #define BOOT_UNPACK_CODECS_H
 
@@ -19,6 +19,12 @@ struct unpack_job {
 	const char *error;	/* result: NULL, or what is wrong with src */
 };
 
+/* Messages, made as for unpack(). */
+#define UNPACK_NO_MEMORY	"not enough memory to unpack it"
+#define UNPACK_TRUNCATED	"the compressed data is truncated"
+#define UNPACK_CORRUPT		"the compressed data is corrupt"
+#define UNPACK_TOO_LARGE	"the unpacked data is larger than announced"
+
 /*
  * Decode one stream. They use SSE registers, %fs:0x28 and the red zone, and so may
  * be called only within unpack_run(). Safe against any content of src. What follows
@@ -28,10 +34,6 @@ void unpack_gzip(struct unpack_job *job);
 void unpack_xz(struct unpack_job *job);
 void unpack_lz4(struct unpack_job *job);	/* legacy frame */
 void unpack_zstd(struct unpack_job *job);
-
-/* Constructors of the libraries, to be called before the first decoder, within unpack_run(). */
-typedef void (*unpack_constructor_fn)(void);
-extern const unpack_constructor_fn unpack_constructors_start[], unpack_constructors_end[];
 
 /* What the libraries get for the C library's allocator and stack protector: unpack_shim.c. */
 void *unpack_malloc(size_t size);

@@ -14,8 +14,6 @@ static struct {
 	u64 canary;		/* at 0x28 */
 } thread_block __initdata;
 
-static bool constructed __initdata;
-
 /* Call fn(arg) on the stack below @stack_top, which is aligned to 16 bytes. */
 static void __init call_on(void *stack_top, void (*fn)(void *), void *arg)
 {
@@ -37,11 +35,6 @@ static void __init on_private_stack(void *arg)
 {
 	struct call *call = arg;
 
-	if (!constructed)
-		for (const unpack_constructor_fn *fn = unpack_constructors_start;
-		     fn < unpack_constructors_end; fn++)
-			(*fn)();
-	constructed = true;
 	call->codec(call->job);
 }
 

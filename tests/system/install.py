@@ -20,7 +20,7 @@ LODGE_LOADER = '''
 search --set=root --file /vmlinuz
 insmod regexp
 for lodge in /boot/lodge-*.gz; do multiboot2 $lodge console=com1 com1=115200,8n1; done
-module2 /vmlinuz root=/dev/vda ro console=hvc0 rcupdate.rcu_cpu_stall_timeout=300
+module2 /vmlinuz root=/dev/vda ro console=hvc0 rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60
 module2 --nounzip /initrd.img
 boot
 '''

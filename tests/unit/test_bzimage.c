@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: finding the kernel in a boot module. */
-/* sources: boot/bzimage.c boot/packformat.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c */
+/* sources: boot/bzimage.c boot/packformat.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c boot/unpack_lzma2.c boot/unpack_xz.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include "test.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: guest kernels: unpacking in the jail, and the cache. */
-/* sources: tools/lib/kernel.c tools/lib/kernel_cache.c tools/lib/kernel_unpack.c tools/lib/err.c lib/elf.c boot/bzimage.c boot/packformat.c boot/unpack_codecs.c */
+/* sources: tools/lib/kernel.c tools/lib/kernel_cache.c tools/lib/kernel_unpack.c tools/lib/err.c lib/elf.c boot/bzimage.c boot/packformat.c boot/unpack_codecs.c boot/unpack_lzma2.c boot/unpack_xz.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include "test.h"
 

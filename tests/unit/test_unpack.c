@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: unpacking, with good, lying and damaged streams. */
-/* sources: boot/packformat.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c */
+/* sources: boot/packformat.c boot/unpack.c boot/unpack_shim.c boot/unpack_codecs.c boot/unpack_lzma2.c boot/unpack_xz.c */
 /* libs: -lz -llzma -llz4 -lzstd */
 #include "test.h"
 #include "guard.h"
@@ -18,19 +18,18 @@ static int try(struct blob in, size_t cap, struct guarded *dst, size_t *out, con
 
 	memcpy(src.data, in.data, in.len);
 
-	size_t size = unpack_work_size(src.data, in.len, cap);
-	void *work = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *work = mmap(NULL, UNPACK_WORK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	*dst = guarded_new(cap);
 	*out = 0;
 	*error = NULL;
 
-	int rc = unpack(src.data, in.len, dst->data, cap, work, size, out, error);
+	int rc = unpack(src.data, in.len, dst->data, cap, work, out, error);
 
 	CHECK_EQ(rc == 0, *error == NULL);
 	CHECK(*out <= cap);
 	guarded_free(&src);
-	munmap(work, size);
+	munmap(work, UNPACK_WORK_SIZE);
 	return rc;
 }
 
@@ -165,12 +164,50 @@ TEST(xz_of_several_blocks)
 
 TEST(every_xz_check)
 {
-	static const lzma_check checks[] = { LZMA_CHECK_NONE, LZMA_CHECK_CRC32, LZMA_CHECK_CRC64,
-					     LZMA_CHECK_SHA256 };
+	static const char refused[] = "its XZ check is not supported (Linux uses CRC32)";
+	static const struct {
+		lzma_check check;
+		const char *message;
+	} checks[] = {
+		{ LZMA_CHECK_NONE }, { LZMA_CHECK_CRC32 }, { LZMA_CHECK_CRC64, refused }, { LZMA_CHECK_SHA256, refused },
+	};
 	struct blob plain = sample(50000);
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-		struct blob in = pack_xz_check(plain, checks[i], 1536 << 20);
+		struct blob in = pack_xz_check(plain, checks[i].check, 1536 << 20);
+
+		expect(in, plain.len, checks[i].message ? -EINVAL : 0, checks[i].message, plain);
+		free(in.data);
+	}
+	free(plain.data);
+}
+
+static struct blob pack_filters(struct blob in, const lzma_filter *filters)
+{
+	struct blob out = blob_new(lzma_stream_buffer_bound(in.len) + 1000);
+	size_t pos = 0;
+
+	CHECK_EQ(lzma_stream_buffer_encode((lzma_filter *)filters, LZMA_CHECK_CRC32, NULL, in.data, in.len, out.data, &pos, out.len), LZMA_OK);
+	out.len = pos;
+	return out;
+}
+
+TEST(every_lzma_property)
+{
+	struct blob plain = sample(40000);
+	lzma_options_lzma o;
+	const lzma_filter filters[] = { { LZMA_FILTER_LZMA2, &o }, { .id = LZMA_VLI_UNKNOWN } };
+
+	for (u32 i = 0; i < 9 * 5 * 5; i++) {
+		lzma_lzma_preset(&o, i % 10 | (i % 20 < 10 ? LZMA_PRESET_EXTREME : 0));
+		o.dict_size = 1 << 20;
+		o.lc = i % 9;
+		o.lp = i / 9 % 5;
+		o.pb = i / 45;
+		if (o.lc + o.lp > 4)
+			continue;
+
+		struct blob in = pack_filters(plain, filters);
 
 		expect(in, plain.len, 0, NULL, plain);
 		free(in.data);
@@ -178,25 +215,163 @@ TEST(every_xz_check)
 	free(plain.data);
 }
 
-TEST(work_size)
+TEST(other_xz_filters)
 {
-	struct blob plain = sample(20000), xz = pack_xz_check(plain, LZMA_CHECK_CRC32, 32 << 20);
-	struct blob gz = pack_gzip(plain);
-	size_t base = unpack_work_size(gz.data, gz.len, 1 << 30);
+	static const char refused[] = "its XZ filters are not supported (Linux uses LZMA2 and x86)";
+	struct blob plain = sample(5000);
+	lzma_options_lzma o;
+	lzma_options_delta delta = { .type = LZMA_DELTA_TYPE_BYTE, .dist = 4 };
+	lzma_options_bcj start = { .start_offset = 16 };
+	const lzma_filter lists[][4] = {
+		{ { LZMA_FILTER_DELTA, &delta }, { LZMA_FILTER_LZMA2, &o }, { .id = LZMA_VLI_UNKNOWN } },
+		{ { LZMA_FILTER_ARM, NULL }, { LZMA_FILTER_LZMA2, &o }, { .id = LZMA_VLI_UNKNOWN } },
+		{ { LZMA_FILTER_X86, &start }, { LZMA_FILTER_LZMA2, &o }, { .id = LZMA_VLI_UNKNOWN } },
+		{ { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_LZMA2, &o }, { .id = LZMA_VLI_UNKNOWN } },
+	};
 
-	CHECK(base <= 1 << 20);
-	CHECK_EQ(unpack_work_size(xz.data, xz.len, 64 << 20), base + (32 << 20));
-	CHECK_EQ(unpack_work_size(xz.data, xz.len, 16 << 20), base + (16 << 20));
-	CHECK_EQ(unpack_work_size(xz.data, 16, 64 << 20), base + (64 << 20));
+	lzma_lzma_preset(&o, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct blob in = pack_filters(plain, lists[i]);
+
+		expect(in, plain.len, -EINVAL, refused, plain);
+		free(in.data);
+	}
 	free(plain.data);
-	free(xz.data);
-	free(gz.data);
+}
 
-	/* A block with both sizes in its header, as multi-threaded xz writes it, and 3 MiB of dictionary. */
-	static const u8 mt[] = "\xfd" "7zXZ\0\0\1\x69\x22\xde\x36\3\xc1\x80\x80\4\x80\x80\4\4\0\x21\1\x13";
+/* LZMA2 data of one chunk. */
+static struct blob pack_lzma2(struct blob plain)
+{
+	lzma_options_lzma o;
+	const lzma_filter filters[] = { { LZMA_FILTER_LZMA2, &o }, { .id = LZMA_VLI_UNKNOWN } };
+	struct blob out = blob_new(plain.len + 1000);
+	size_t len = 0;
 
-	CHECK_EQ(unpack_work_size(mt, sizeof(mt) - 1, 64 << 20), base + (3 << 20));
-	CHECK_EQ(unpack_work_size(mt, sizeof(mt) - 2, 64 << 20), base + (64 << 20));
+	lzma_lzma_preset(&o, 1);
+	CHECK_EQ(lzma_raw_buffer_encode(filters, NULL, plain.data, plain.len, out.data, &len, out.len), LZMA_OK);
+	out.len = len;
+	return out;
+}
+
+#define XZ_BLOCK	12	/* offset of the first block */
+
+/* An XZ file of one block with that header, from its flags on, and that data, and as many zeroes as index and footer have bytes. */
+static struct blob make_xz(struct blob header, struct blob data, struct blob plain)
+{
+	struct blob out = blob_new(header.len + data.len + 100);
+	size_t size = ALIGN_UP(1 + header.len, 4) + 4, at = XZ_BLOCK + size;
+
+	memset(out.data, 0, out.len);
+	memcpy(out.data, "\xfd" "7zXZ\0\0\1", 8);
+	put_le32(out.data + 8, lzma_crc32(out.data + 6, 2, 0));
+	out.data[XZ_BLOCK] = (u8)(size / 4 - 1);
+	memcpy(out.data + XZ_BLOCK + 1, header.data, header.len);
+	put_le32(out.data + at - 4, lzma_crc32(out.data + XZ_BLOCK, size - 4, 0));
+	memcpy(out.data + at, data.data, data.len);
+	at += ALIGN_UP(data.len, 4);
+	put_le32(out.data + at, lzma_crc32(plain.data, plain.len, 0));
+	out.len = at + 4 + 20;
+	return out;
+}
+
+TEST(xz_block_headers)
+{
+	static const char filters[] = "its XZ filters are not supported (Linux uses LZMA2 and x86)";
+	struct blob plain = { (u8 *)"one two three four five six seven eight", 39 }, data = pack_lzma2(plain);
+	const struct {
+		u8 header[16];
+		size_t len;
+		const char *message;
+	} cases[] = {
+		{ { 0x00, 0x21, 1, 22 }, 4 },
+		{ { 0x40, (u8)data.len, 0x21, 1, 22 }, 5 },
+		{ { 0x80, 39, 0x21, 1, 22 }, 5 },
+		{ { 0xc0, (u8)data.len, 39, 0x21, 1, 22 }, 6 },
+		{ { 0x01, 0x04, 0, 0x21, 1, 22 }, 6 },
+		{ { 0x40, (u8)data.len - 1, 0x21, 1, 22 }, 5, corrupt },
+		{ { 0x80, 40, 0x21, 1, 22 }, 5, corrupt },
+		{ { 0x04, 0x21, 1, 22 }, 4, filters },
+		{ { 0x00, 0x03, 1, 0 }, 4, filters },
+		{ { 0x00, 0x04, 0 }, 3, filters },
+		{ { 0x00, 0x21, 0 }, 3, filters },
+		{ { 0x00, 0x21, 2, 22, 0 }, 5, filters },
+		{ { 0x00, 0x21, 1, 41 }, 4, filters },
+		{ { 0x00, 0x21, 1, 22, 1 }, 5, filters },
+		{ { 0x01, 0x21, 1, 22, 0x21, 1, 22 }, 7, filters },
+		{ { 0x02, 0x04, 0, 0x04, 0, 0x21, 1, 22 }, 8, filters },
+		{ { 0x00, 0x21, 120, 22 }, 4, corrupt },
+		{ { 0x00, 0xa1, 0, 1, 22 }, 5, corrupt },
+		{ { 0x00, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x0a, 1, 22 }, 13, corrupt },
+		{ { 0xc0, 0x80, 0x80 }, 3, corrupt },
+	};
+
+	CHECK(data.len < 60 && data.len % 4);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct blob in = make_xz((struct blob){ (u8 *)cases[i].header, cases[i].len }, data, plain);
+
+		expect(in, plain.len, cases[i].message ? -EINVAL : 0, cases[i].message, plain);
+		free(in.data);
+	}
+
+	/* Each of these bytes matters, though the checksums that would notice are right: the stream's flags, a checksum, padding. */
+	struct blob in = make_xz((struct blob){ (u8 *)cases[0].header, cases[0].len }, data, plain);
+	const size_t bytes[] = { 6, 8, XZ_BLOCK + 8, in.len - 20 - 4, in.len - 20 - 4 - 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
+		in.data[bytes[i]] ^= 1;
+		if (bytes[i] == 6)
+			put_le32(in.data + 8, lzma_crc32(in.data + 6, 2, 0));
+		expect(in, plain.len, -EINVAL, corrupt, plain);
+		in.data[bytes[i]] ^= 1;
+		put_le32(in.data + 8, lzma_crc32(in.data + 6, 2, 0));
+	}
+	expect(in, plain.len, 0, NULL, plain);
+	free(in.data);
+	free(data.data);
+}
+
+/* A chunk that claims to be shorter than its symbols are, and nothing behind it: the decoder reads on, but not past the end. */
+TEST(xz_chunk_cut_short)
+{
+	static const u8 header[] = { 0x00, 0x21, 1, 22 };
+	struct blob plain = sample(3000), data = pack_lzma2(plain), in = make_xz((struct blob){ (u8 *)header, 4 }, data, plain);
+	u8 *chunk = in.data + XZ_BLOCK + 12;
+	size_t packed = (size_t)(chunk[3] << 8 | chunk[4]) + 1;
+
+	CHECK(chunk[0] == 0xe0 && 6 + packed + 1 == data.len);
+	for (size_t n = 1; n < packed; n += 3) {
+		for (size_t behind = 0; behind < 25; behind += 12) {
+			in.len = (size_t)(chunk + 6 + n + behind - in.data);
+			chunk[3] = (u8)((n - 1) >> 8);
+			chunk[4] = (u8)(n - 1);
+			expect(in, plain.len, -EINVAL, behind <= 20 ? truncated : corrupt, plain);
+		}
+	}
+	free(plain.data);
+	free(data.data);
+	free(in.data);
+}
+
+/* Bytes that the x86 filter looks at, in all mixtures: opcodes among displacements, near, far, and cut off. */
+TEST(x86_filter)
+{
+	static const u8 bytes[] = { 0xe8, 0xe9, 0x00, 0xff, 0xe8, 0x01, 0xfe, 0x7f };
+	const size_t plain_max = 60000;
+	struct blob plain = blob_new(plain_max);
+
+	for (int round = 0; round < 80; round++) {
+		u32 mix = 1 + test_below(ARRAY_SIZE(bytes));
+
+		plain.len = round < 50 ? (size_t)round : test_below(plain_max);
+		for (size_t i = 0; i < plain.len; i++)
+			plain.data[i] = test_below(20) ? bytes[test_below(mix)] : (u8)test_random();
+
+		struct blob in = pack_xz(plain);
+
+		expect(in, plain.len, 0, NULL, plain);
+		free(in.data);
+	}
+	free(plain.data);
 }
 
 TEST(size_bomb)
@@ -234,11 +409,4 @@ TEST(unsupported)
 		       (struct blob){ });
 	expect((struct blob){ (u8 *)"", 0 }, 100, -EOPNOTSUPP,
 	       "it is neither ELF nor in a compression format known to us", (struct blob){ });
-
-	/* Too little working memory is refused at once. */
-	u8 gz[] = { 0x1f, 0x8b, 8 }, work[64];
-	const char *error;
-	size_t out;
-
-	CHECK_EQ(unpack(gz, 3, work, 1, work, sizeof(work), &out, &error), -ENOMEM);
 }

@@ -222,9 +222,9 @@ static const char *enter_jail(int in, int out, size_t in_size)
 	limit(RLIMIT_FSIZE, kernel_file_size(KERNEL_PAGE, KERNEL_MAX));
 	limit(RLIMIT_NOFILE, 0);
 	limit(RLIMIT_NPROC, 0);
-	/* The output, a dictionary as large as it at most, and the libraries' tables. */
+	/* The output, and the libraries' tables. */
 	if (used != RLIM_INFINITY)
-		limit(RLIMIT_AS, used + 2 * KERNEL_MAX + in_size + (64UL << 20));
+		limit(RLIMIT_AS, used + KERNEL_MAX + in_size + (64UL << 20));
 	return filter_calls();
 }
 

@@ -18,7 +18,7 @@
 #define DST_SIZE	MiB(512)
 #define FILL		0xa5
 
-static u8 src[SRC_SIZE], dst[DST_SIZE], work[DST_SIZE + MiB(1)];
+static u8 src[SRC_SIZE], dst[DST_SIZE], work[UNPACK_WORK_SIZE];
 __attribute__((used)) static u8 main_stack[STACK_SIZE] __aligned(STACK_SIZE);
 
 long linux_call(long number, long a, long b, long c);
@@ -66,9 +66,9 @@ static void write_all(const u8 *p, size_t n)
 }
 
 /* How deep the private stack went, below the copy of struct cpu_info at its top. */
-static void report_stack(size_t work_size)
+static void report_stack(void)
 {
-	u8 *stack = (u8 *)ALIGN_DOWN((u64)work + work_size, STACK_SIZE) - STACK_SIZE;
+	u8 *stack = (u8 *)ALIGN_DOWN((u64)work + sizeof(work), STACK_SIZE) - STACK_SIZE;
 	size_t untouched = 0;
 	char text[24] = "ok 00000000";
 
@@ -81,7 +81,7 @@ static void report_stack(size_t work_size)
 
 __attribute__((used)) static void start(void)
 {
-	size_t len = read_all(src, sizeof(src)), out = 0, work_size;
+	size_t len = read_all(src, sizeof(src)), out = 0;
 	const char *error = NULL;
 	struct bzimage k;
 
@@ -89,14 +89,13 @@ __attribute__((used)) static void start(void)
 		quit(error, 1);
 	if (k.size > DST_SIZE)
 		quit("too large for this program", 2);
-	work_size = unpack_work_size(k.data, k.len, k.size);
-	memset(work + work_size - 2 * STACK_SIZE, FILL, 2 * STACK_SIZE);
-	if (unpack(k.data, k.len, dst, k.size, work, work_size, &out, &error))
+	memset(work + sizeof(work) - 2 * STACK_SIZE, FILL, 2 * STACK_SIZE);
+	if (unpack(k.data, k.len, dst, k.size, work, &out, &error))
 		quit(error, 1);
 	if (out != k.size)
 		quit("size differs from what the file claims", 1);
 	write_all(dst, out);
-	report_stack(work_size);
+	report_stack();
 }
 
 __asm__(".globl _start\n"
