@@ -70,11 +70,6 @@ void unpack_gzip(struct unpack_job *job)
 	}
 }
 
-static uint32_t get_le32(const uint8_t *p)
-{
-	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 #define LZ4_LEGACY_MAGIC	0x184c2102
 #define LZ4_LEGACY_CHUNK	(8 << 20)	/* unpacked size of all chunks but the last */
 
@@ -86,7 +81,7 @@ void unpack_lz4(struct unpack_job *job)
 	job->error = UNPACK_TRUNCATED;
 	if (job->len < 4)
 		return;
-	if (get_le32(job->src) != LZ4_LEGACY_MAGIC) {
+	if (unpack_le32(job->src) != LZ4_LEGACY_MAGIC) {
 		job->error = UNPACK_CORRUPT;
 		return;
 	}
@@ -95,7 +90,7 @@ void unpack_lz4(struct unpack_job *job)
 		if (job->len - pos < 4)
 			return;
 
-		uint32_t size = get_le32(job->src + pos);
+		uint32_t size = unpack_le32(job->src + pos);
 		size_t room = job->cap - job->out;
 
 		pos += 4;

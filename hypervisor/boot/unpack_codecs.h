@@ -35,6 +35,12 @@ void unpack_xz(struct unpack_job *job);
 void unpack_lz4(struct unpack_job *job);	/* legacy frame */
 void unpack_zstd(struct unpack_job *job);
 
+/* What the decoders share. */
+static inline uint32_t unpack_le32(const uint8_t *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 /* What the libraries get for the C library's allocator and stack protector: unpack_shim.c. */
 void *unpack_malloc(size_t size);
 void *unpack_calloc(size_t n, size_t size);

@@ -23,14 +23,9 @@
 static const char bad_filter[] = "its XZ filters are not supported (Linux uses LZMA2 and x86)";
 static const char bad_check[] = "its XZ check is not supported (Linux uses CRC32)";
 
-static uint32_t le32(const uint8_t *p)
-{
-	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 static bool crc_is(const uint8_t *data, size_t len, const uint8_t *expected)
 {
-	return crc32_z(0, data, len) == le32(expected);
+	return crc32_z(0, data, len) == unpack_le32(expected);
 }
 
 /* The next 0xe8 or 0xe9, CALL or JMP with a displacement of 32 bits, from @i on; @end or more if there is none below it. */
@@ -62,14 +57,14 @@ static bool is_near(uint32_t byte)
 }
 
 /*
- * The x86 filter has replaced the displacements of branches by absolute addresses,
- * where they looked like displacements. It knows bytes and not instructions, and what
- * looks like an opcode may be part of something else. So it takes note of those that
- * it left alone: bit n - 1 of @before stands for one n bytes before. With two of them
- * near, or if a byte tells that the one before could as well be the opcode, it
- * leaves this one alone too; else that byte of the address must not tell so either,
- * and the filter went on from the address with that byte and those below inverted.
- * (It need not look again: the byte is then the inverse of the one that did not.)
+ * The x86 filter has replaced displacements of branches by addresses within the file.
+ * It goes by bytes and not by instructions, so what it takes for an opcode may be part
+ * of something else. @before has bit n - 1 for an opcode n bytes before, up to three,
+ * that it left alone because its displacement was not near. With two of them it leaves
+ * this one alone too; with one, if the byte that would be highest in that one's
+ * displacement looks near now. Nor must the replacement make that byte look near: then
+ * it and the bytes below are inverted, and replaced once more. (Once is enough: the
+ * byte that comes out is then the inverse of the one that went in.)
  */
 static void x86_unfilter(uint8_t *code, size_t size)
 {
@@ -77,11 +72,11 @@ static void x86_unfilter(uint8_t *code, size_t size)
 	unsigned int before = 0;
 
 	for (size_t i = next_branch(code, 0, end); i < end; i = next_branch(code, at, end)) {
-		uint32_t next = (uint32_t)i + 5, value = le32(code + i + 1);
+		uint32_t next = (uint32_t)i + 5, value = unpack_le32(code + i + 1);
 
 		before = i - at < 3 ? before << (i - at) & 7 : 0;
 
-		/* Where the highest byte of the displacement of the opcode before would be. */
+		/* Where that byte is in value. */
 		unsigned int shift = before & 4 ? 0 : before & 2 ? 8 : 16;
 
 		if (!is_near(value >> 24) || before & (before - 1) || (before && is_near(value >> shift & 0xff))) {
