@@ -330,6 +330,41 @@ TEST(xz_block_headers)
 	free(data.data);
 }
 
+/* Stored bytes between two chunks, of which the second goes on with the state of the first: only if they do not begin a new dictionary. */
+TEST(xz_stored_chunk)
+{
+	static const u8 header[] = { 0x00, 0x21, 1, 22 };
+	static const struct {
+		u8 control;
+		const char *message;
+	} cases[] = { { 2 }, { 1, corrupt }, { 3, corrupt }, { 0x7f, corrupt } };
+	struct blob plain = blob_new((2 << 20) + 5000), whole = blob_new(plain.len + 16);
+
+	memset(whole.data, 0, whole.len);
+	memset(plain.data, 0, plain.len);
+
+	struct blob data = pack_lzma2(plain), more = blob_new(data.len + 3 + 16);
+	size_t first = 6 + (size_t)(data.data[3] << 8 | data.data[4]) + 1;
+
+	CHECK(data.data[0] == 0xff && first < data.len && data.data[first] == 0x80);
+	memset(more.data, 0, more.len);
+	memcpy(more.data, data.data, first);
+	more.data[first + 2] = 16 - 1;
+	memcpy(more.data + first + 3 + 16, data.data + first, data.len - first);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		more.data[first] = cases[i].control;
+
+		struct blob in = make_xz((struct blob){ (u8 *)header, 4 }, more, whole);
+
+		expect(in, whole.len, cases[i].message ? -EINVAL : 0, cases[i].message, whole);
+		free(in.data);
+	}
+	free(plain.data);
+	free(whole.data);
+	free(data.data);
+	free(more.data);
+}
+
 /* A chunk that claims to be shorter than its symbols are, and nothing behind it: the decoder reads on, but not past the end. */
 TEST(xz_chunk_cut_short)
 {
