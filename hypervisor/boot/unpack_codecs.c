@@ -17,7 +17,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "unpack_codecs.h"
+#include <boot/unpack_codecs.h>
 
 static void *zlib_alloc(void *opaque, unsigned int n, unsigned int size)
 {

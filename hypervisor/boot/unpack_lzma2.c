@@ -352,8 +352,11 @@ static const char *chunk(struct lzma2 *l, struct unpack_job *job, size_t *pos)
 		packed = (size_t)(p[3] << 8 | p[4]) + 1;
 		header = control >= 0xc0 ? 6 : 5;
 	}
+
 	/* There are LZMA2_TAIL bytes at p, more than any header has. */
-	if (job->len - *pos - header < packed || job->len - *pos - header - packed < LZMA2_TAIL)
+	size_t left = job->len - *pos - header;
+
+	if (left < packed || left - packed < LZMA2_TAIL)
 		return UNPACK_TRUNCATED;
 	if (!reset(l, control, p[5], job->dst + job->out))
 		return UNPACK_CORRUPT;

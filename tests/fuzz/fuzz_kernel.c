@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzzing: guest kernels, from the file to the page tables. What is accepted lies where it may; what is refused says why. */
 /* sources: tools/lib/kernel_unpack.c tools/lib/build_layout.c tools/lib/err.c lib/elf.c lib/xennote.c boot/bzimage.c boot/packformat.c boot/unpack_codecs.c boot/unpack_lzma2.c boot/unpack_xz.c */
-/* libs: -lz -llzma -llz4 -lzstd */
+/* libs: -lz -llz4 -lzstd */
 #include <lib/kernel_unpack.h>
 #include <stdlib.h>
 #include <string.h>

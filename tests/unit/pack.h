@@ -66,24 +66,30 @@ static inline struct blob pack_gzip(struct blob in)
 	return out;
 }
 
+static inline struct blob pack_xz_filters(struct blob in, const lzma_filter *filters, lzma_check check)
+{
+	struct blob out = blob_new(lzma_stream_buffer_bound(in.len));
+	size_t pos = 0;
+
+	CHECK_EQ(lzma_stream_buffer_encode((lzma_filter *)filters, check, NULL, in.data, in.len,
+					   out.data, &pos, out.len), LZMA_OK);
+	out.len = pos;
+	return out;
+}
+
 /* As Linux does it: x86 filter, a large dictionary; @check is a lzma_check. */
 static inline struct blob pack_xz_check(struct blob in, lzma_check check, u32 dict)
 {
 	lzma_options_lzma opt;
-	struct blob out = blob_new(lzma_stream_buffer_bound(in.len));
-	lzma_filter filters[] = {
+	const lzma_filter filters[] = {
 		{ .id = LZMA_FILTER_X86 },
 		{ .id = LZMA_FILTER_LZMA2, .options = &opt },
 		{ .id = LZMA_VLI_UNKNOWN },
 	};
-	size_t pos = 0;
 
 	lzma_lzma_preset(&opt, 1);
 	opt.dict_size = dict;
-	CHECK_EQ(lzma_stream_buffer_encode(filters, check, NULL, in.data, in.len,
-					   out.data, &pos, out.len), LZMA_OK);
-	out.len = pos;
-	return out;
+	return pack_xz_filters(in, filters, check);
 }
 
 static inline struct blob pack_xz(struct blob in)

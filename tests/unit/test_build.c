@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests: the domain builder. What a guest finds is looked at through its own page tables. */
 /* sources: tools/lib/build.c tools/lib/build_layout.c tools/lib/build_load.c tools/lib/kernel.c tools/lib/kernel_cache.c tools/lib/kernel_unpack.c tools/lib/err.c lib/elf.c lib/xennote.c boot/bzimage.c boot/packformat.c boot/unpack_codecs.c boot/unpack_lzma2.c boot/unpack_xz.c */
-/* libs: -lz -llzma -llz4 -lzstd */
+/* libs: -lz -llz4 -lzstd */
 #include "test.h"
 
 #include <fcntl.h>

@@ -52,6 +52,7 @@ static void expect(struct blob in, size_t cap, int rc, const char *message, stru
 static const char too_large[] = "the unpacked data is larger than announced";
 static const char truncated[] = "the compressed data is truncated";
 static const char corrupt[] = "the compressed data is corrupt";
+static const char bad_filter[] = "its XZ filters are not supported (Linux uses LZMA2 and x86)";
 
 TEST(round_trip)
 {
@@ -182,16 +183,6 @@ TEST(every_xz_check)
 	free(plain.data);
 }
 
-static struct blob pack_filters(struct blob in, const lzma_filter *filters)
-{
-	struct blob out = blob_new(lzma_stream_buffer_bound(in.len) + 1000);
-	size_t pos = 0;
-
-	CHECK_EQ(lzma_stream_buffer_encode((lzma_filter *)filters, LZMA_CHECK_CRC32, NULL, in.data, in.len, out.data, &pos, out.len), LZMA_OK);
-	out.len = pos;
-	return out;
-}
-
 TEST(every_lzma_property)
 {
 	struct blob plain = sample(40000);
@@ -207,7 +198,7 @@ TEST(every_lzma_property)
 		if (o.lc + o.lp > 4)
 			continue;
 
-		struct blob in = pack_filters(plain, filters);
+		struct blob in = pack_xz_filters(plain, filters, LZMA_CHECK_CRC32);
 
 		expect(in, plain.len, 0, NULL, plain);
 		free(in.data);
@@ -217,7 +208,6 @@ TEST(every_lzma_property)
 
 TEST(other_xz_filters)
 {
-	static const char refused[] = "its XZ filters are not supported (Linux uses LZMA2 and x86)";
 	struct blob plain = sample(5000);
 	lzma_options_lzma o;
 	lzma_options_delta delta = { .type = LZMA_DELTA_TYPE_BYTE, .dist = 4 };
@@ -231,9 +221,9 @@ TEST(other_xz_filters)
 
 	lzma_lzma_preset(&o, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		struct blob in = pack_filters(plain, lists[i]);
+		struct blob in = pack_xz_filters(plain, lists[i], LZMA_CHECK_CRC32);
 
-		expect(in, plain.len, -EINVAL, refused, plain);
+		expect(in, plain.len, -EINVAL, bad_filter, plain);
 		free(in.data);
 	}
 	free(plain.data);
@@ -276,7 +266,6 @@ static struct blob make_xz(struct blob header, struct blob data, struct blob pla
 
 TEST(xz_block_headers)
 {
-	static const char filters[] = "its XZ filters are not supported (Linux uses LZMA2 and x86)";
 	struct blob plain = { (u8 *)"one two three four five six seven eight", 39 }, data = pack_lzma2(plain);
 	const struct {
 		u8 header[16];
@@ -290,15 +279,15 @@ TEST(xz_block_headers)
 		{ { 0x01, 0x04, 0, 0x21, 1, 22 }, 6 },
 		{ { 0x40, (u8)data.len - 1, 0x21, 1, 22 }, 5, corrupt },
 		{ { 0x80, 40, 0x21, 1, 22 }, 5, corrupt },
-		{ { 0x04, 0x21, 1, 22 }, 4, filters },
-		{ { 0x00, 0x03, 1, 0 }, 4, filters },
-		{ { 0x00, 0x04, 0 }, 3, filters },
-		{ { 0x00, 0x21, 0 }, 3, filters },
-		{ { 0x00, 0x21, 2, 22, 0 }, 5, filters },
-		{ { 0x00, 0x21, 1, 41 }, 4, filters },
-		{ { 0x00, 0x21, 1, 22, 1 }, 5, filters },
-		{ { 0x01, 0x21, 1, 22, 0x21, 1, 22 }, 7, filters },
-		{ { 0x02, 0x04, 0, 0x04, 0, 0x21, 1, 22 }, 8, filters },
+		{ { 0x04, 0x21, 1, 22 }, 4, bad_filter },
+		{ { 0x00, 0x03, 1, 0 }, 4, bad_filter },
+		{ { 0x00, 0x04, 0 }, 3, bad_filter },
+		{ { 0x00, 0x21, 0 }, 3, bad_filter },
+		{ { 0x00, 0x21, 2, 22, 0 }, 5, bad_filter },
+		{ { 0x00, 0x21, 1, 41 }, 4, bad_filter },
+		{ { 0x00, 0x21, 1, 22, 1 }, 5, bad_filter },
+		{ { 0x01, 0x21, 1, 22, 0x21, 1, 22 }, 7, bad_filter },
+		{ { 0x02, 0x04, 0, 0x04, 0, 0x21, 1, 22 }, 8, bad_filter },
 		{ { 0x00, 0x21, 120, 22 }, 4, corrupt },
 		{ { 0x00, 0xa1, 0, 1, 22 }, 5, corrupt },
 		{ { 0x00, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x0a, 1, 22 }, 13, corrupt },
